@@ -1,0 +1,134 @@
+"""Typed readers for settings: each fails with one sentence that names the setting.
+
+A secret may also come from a file named by ``<NAME>_FILE``, as container platforms mount them.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+
+
+def text(name: str, default: str) -> str:
+    """Return the setting as given, or ``default`` when unset or empty."""
+    return os.environ.get(name) or default
+
+
+def secret(name: str) -> str:
+    """Return the setting or the content of the file that ``<name>_FILE`` names; empty if neither.
+
+    Raises:
+        ImproperlyConfigured: the file can't be read.
+    """
+    file = os.environ.get(f"{name}_FILE")
+    if not file:
+        return os.environ.get(name, "")
+    try:
+        return Path(file).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ImproperlyConfigured(f"{name}_FILE can't be read: {error.strerror}.") from error
+
+
+def signing_key(name: str, *, purpose: str) -> str:
+    """Return a secret of at least 32 characters.
+
+    Raises:
+        ImproperlyConfigured: it is missing or shorter (RFC 7518 section 3.2 wants 256 bits).
+    """
+    value = secret(name)
+    if len(value) < 32:
+        state = "is too short" if value else "is not set"
+        raise ImproperlyConfigured(
+            f"{name} {state}: {purpose} needs a random text of at least 32 characters."
+        )
+    return value
+
+
+def flag(name: str, *, default: bool) -> bool:
+    """Return a yes/no setting: ``true`` or ``false``, nothing else."""
+    value = text(name, str(default)).lower()
+    if value not in {"true", "false"}:
+        raise ImproperlyConfigured(f"{name} must be true or false, not {value!r}.")
+    return value == "true"
+
+
+def integer(name: str, default: int, *, low: int, high: int) -> int:
+    """Return a whole number within ``low`` to ``high``."""
+    value = text(name, str(default))
+    try:
+        number = int(value)
+    except ValueError:
+        number = low - 1
+    if not low <= number <= high:
+        raise ImproperlyConfigured(
+            f"{name} must be a whole number from {low} to {high}, not {value!r}."
+        )
+    return number
+
+
+def number(name: str, default: float, *, low: float, high: float) -> float:
+    """Return a number within ``low`` to ``high``."""
+    value = text(name, str(default))
+    try:
+        result = float(value)
+    except ValueError:
+        result = float("nan")
+    if not low <= result <= high:
+        raise ImproperlyConfigured(f"{name} must be a number from {low} to {high}, not {value!r}.")
+    return result
+
+
+def choice(name: str, default: str, *, of: tuple[str, ...]) -> str:
+    """Return one of the words in ``of``."""
+    value = text(name, default)
+    if value not in of:
+        raise ImproperlyConfigured(f"{name} must be one of {', '.join(of)}, not {value!r}.")
+    return value
+
+
+def words(name: str, default: str) -> list[str]:
+    """Return a comma-separated list, blanks stripped, empty items dropped."""
+    return [item.strip() for item in text(name, default).split(",") if item.strip()]
+
+
+def urls(name: str, default: str, *, schemes: tuple[str, ...]) -> list[str]:
+    """Return a comma-separated list of at least one URL with one of ``schemes``."""
+    found = words(name, default)
+    for url in found:
+        scheme, separator, rest = url.partition("://")
+        if scheme not in schemes or not separator or not rest:
+            wanted = " or ".join(f"{scheme}://" for scheme in schemes)
+            raise ImproperlyConfigured(f"{name} must hold URLs that begin with {wanted}.")
+    if not found:
+        raise ImproperlyConfigured(f"{name} must name at least one URL.")
+    return found
+
+
+def ice_servers(name: str) -> list[dict[str, Any]]:
+    """Return a JSON list of WebRTC ``RTCIceServer`` objects (``urls``, ``username``, …)."""
+    value = text(name, "[]")
+    try:
+        servers = json.loads(value)
+    except ValueError:
+        servers = None
+    if not isinstance(servers, list) or not all(
+        isinstance(server, dict) and isinstance(server.get("urls"), str | list)
+        for server in servers
+    ):
+        raise ImproperlyConfigured(
+            f'{name} must be a JSON list such as [{{"urls": "stun:stun.example.org:3478"}}].'
+        )
+    return servers
+
+
+def port_range(name: str) -> tuple[int, int] | None:
+    """Return ``low-high`` as two UDP ports, or ``None`` when unset."""
+    value = text(name, "")
+    if not value:
+        return None
+    low, _, high = value.partition("-")
+    if not (low.isdigit() and high.isdigit() and 1024 <= int(low) <= int(high) <= 65535):
+        raise ImproperlyConfigured(f"{name} must be two ports such as 40000-40100, not {value!r}.")
+    return int(low), int(high)

@@ -1,0 +1,31 @@
+"""The one place that opens Redis connections for our own keys."""
+
+import asyncio
+from weakref import WeakKeyDictionary
+
+from django.conf import settings
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, Redis] = WeakKeyDictionary()
+
+
+def async_redis() -> Redis:
+    """Return this event loop's client (bytes in, bytes out), made at first use.
+
+    Connections belong to an event loop, so there is one pool per loop. A command is tried three
+    times over 0.3 s, so that one broken connection after a Redis restart is not an error.
+    """
+    loop = asyncio.get_running_loop()
+    if loop not in _clients:
+        _clients[loop] = Redis.from_url(
+            settings.REDIS_URL,
+            socket_connect_timeout=1.0,
+            socket_timeout=3.0,
+            retry=Retry(ExponentialBackoff(cap=0.2, base=0.05), 3),
+            retry_on_error=[RedisConnectionError, RedisTimeoutError],
+        )
+    return _clients[loop]

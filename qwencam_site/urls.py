@@ -1,0 +1,18 @@
+"""Every HTTP route: the table in the design, in its order."""
+
+from django.contrib import admin
+from django.urls import include, path
+from drf_spectacular.views import SpectacularJSONAPIView
+
+from qwencam_site import health, views
+
+urlpatterns = [
+    path("", views.home, name="home"),
+    path("health", health.view, name="health"),
+    path("metrics", views.metrics, name="metrics"),
+    path("api/schema", SpectacularJSONAPIView.as_view(), name="schema"),
+    path("", include("apps.camera_sessions.urls")),
+    path("", include("apps.streaming.urls")),
+    path("", include("apps.accounts.urls")),
+    path("admin/", admin.site.urls),
+]

@@ -1,0 +1,47 @@
+"""Routes that belong to the whole platform rather than to one app."""
+
+from ipaddress import ip_address, ip_network
+
+from django.conf import settings
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.views.decorators.csrf import ensure_csrf_cookie
+from django.views.decorators.http import require_safe
+from django_prometheus.exports import ExportToDjangoView
+
+
+@require_safe
+@ensure_csrf_cookie
+def home(request: HttpRequest) -> HttpResponse:
+    """The camera page for people, a status line for programs."""
+    if request.get_preferred_type(["text/html", "application/json"]) == "application/json":
+        return JsonResponse({"status": "ok", "service": "qwencam", "version": settings.VERSION})
+    if settings.REQUIRE_AUTH and not request.user.is_authenticated:
+        return redirect_to_login(request.get_full_path())
+    context = {
+        "demo_scene": settings.DEMO_SCENE,
+        "version": settings.VERSION,
+        "model_name": settings.MODEL_NAME,
+        "require_auth": settings.REQUIRE_AUTH,
+    }
+    return render(request, "camera/page.html", context)
+
+
+def is_allowed(address: str, *, allow: list[str]) -> bool:
+    """Return whether ``address`` lies in one of the addresses or networks of ``allow``."""
+    try:
+        client = ip_address(address)
+    except ValueError:
+        return False
+    return any(client in ip_network(entry, strict=False) for entry in allow)
+
+
+@require_safe
+def metrics(request: HttpRequest) -> HttpResponse:
+    """Prometheus metrics, for the addresses in ``METRICS_ALLOW`` only."""
+    if not is_allowed(request.META.get("REMOTE_ADDR", ""), allow=settings.METRICS_ALLOW):
+        detail = "This address may not read the metrics: see METRICS_ALLOW."
+        return JsonResponse({"error": "forbidden", "detail": detail}, status=403)
+    response: HttpResponse = ExportToDjangoView(request)
+    return response
