@@ -1,0 +1,8 @@
+from django.apps import AppConfig
+
+
+class CameraSessionsConfig(AppConfig):
+    name = "apps.camera_sessions"
+    label = "camera_sessions"
+    verbose_name = "camera sessions"
+    default_auto_field = "django.db.models.BigAutoField"

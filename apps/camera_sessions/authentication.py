@@ -1,0 +1,92 @@
+"""From a session token to its live session, for HTTP views and for the WebSocket.
+
+Views that need a session use
+
+    authentication_classes = (CameraSessionAuthentication,)
+    permission_classes = (HasCameraSession,)
+
+and find the `CameraSession` in `request.auth`. The consumer awaits `authenticate_token`.
+"""
+
+from datetime import timedelta
+
+from channels.db import database_sync_to_async
+from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
+from django.utils import timezone
+from rest_framework.authentication import BaseAuthentication, get_authorization_header
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from apps.accounts.models import User
+from apps.camera_sessions import lifecycle, tokens
+from apps.camera_sessions.models import CameraSession
+from apps.camera_sessions.tokens import SessionClaims, TokenRefused
+
+TOUCH_AFTER = timedelta(seconds=15)
+
+
+class CameraSessionAuthentication(BaseAuthentication):
+    """`Authorization: Bearer <access token>` of a live camera session.
+
+    Sets `request.user` (the session's user, or AnonymousUser) and `request.auth` (the
+    `CameraSession`). Refuses with 401 and `not_authenticated` or `session_ended`.
+    """
+
+    def authenticate(self, request: Request) -> tuple[User | AnonymousUser, CameraSession] | None:
+        token = bearer_token(request)
+        if token is None:
+            return None
+        try:
+            session = session_of(token)
+        except TokenRefused as refusal:
+            raise AuthenticationFailed(refusal.detail, code=refusal.code) from refusal
+        return session.user or AnonymousUser(), session
+
+    def authenticate_header(self, request: Request) -> str:
+        return "Bearer"
+
+
+class HasCameraSession(BasePermission):
+    """The request carries the token of a live camera session."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        return isinstance(request.auth, CameraSession)
+
+
+async def authenticate_token(token: str) -> CameraSession:
+    """The live session of an access token, its user loaded, or `TokenRefused`."""
+    session: CameraSession = await database_sync_to_async(session_of)(token)
+    return session
+
+
+def session_of(token: str) -> CameraSession:
+    """The live session of an access token, its user loaded, or `TokenRefused`.
+
+    Using a session keeps it alive.
+    """
+    session = live_session_of(tokens.read_access(token))
+    if timezone.now() - session.last_active_at > TOUCH_AFTER:
+        lifecycle.touch(session.pk, idle_seconds=settings.SESSION_IDLE_SECONDS)
+    return session
+
+
+def live_session_of(claims: SessionClaims) -> CameraSession:
+    """The live session that `claims` speak for, or `TokenRefused`."""
+    session = lifecycle.live_session(claims.session_id, idle_seconds=settings.SESSION_IDLE_SECONDS)
+    if session is None:
+        raise TokenRefused.session_over()
+    owner = None if session.user_id is None else str(session.user_id)
+    if owner != claims.user_id:
+        raise TokenRefused.not_good()
+    return session
+
+
+def bearer_token(request: Request) -> str | None:
+    """The token of a Bearer header; None without one."""
+    scheme, _, token = get_authorization_header(request).partition(b" ")
+    if scheme.lower() != b"bearer":
+        return None
+    return token.strip().decode("latin-1")

@@ -1,0 +1,184 @@
+"""The life of a camera session: open, touch, count, end, expire.
+
+A session is *live* until it is ended or has been idle for `idle_seconds`; only live sessions
+take a place. A live session that nobody has used for `abandoned_seconds` (an open socket
+touches its session more often than that) is *abandoned*: a tab closed without goodbye. It may
+be taken up again, but when a limit is reached the oldest abandoned session gives up its place
+to the newcomer, so nobody is told "too many sessions" on account of tabs that are gone.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from uuid import UUID
+
+from django.db import connection, transaction
+from django.db.models import F, Q, QuerySet
+from django.utils import timezone
+
+from apps.accounts.models import User
+from apps.camera_sessions.metrics import SESSIONS_ENDED, SESSIONS_OPENED, SESSIONS_REFUSED
+from apps.camera_sessions.models import CameraSession, EndReason, new_refresh_id
+from apps.camera_sessions.signals import session_ended
+
+EXPIRY_BATCH = 500
+_OPENING_LOCK = 0x5177656E  # any constant that all processes share: "Qwen"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionLimits:
+    """How many live sessions there may be, in all and for one user, and when one is given up."""
+
+    max_sessions: int
+    max_sessions_per_user: int
+    idle_seconds: float
+    abandoned_seconds: float = 60.0
+
+
+class SessionRefused(Exception):
+    """No place for another session. `code` is session_limit or user_session_limit."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+
+
+def open_session(user: User | None, *, address: str | None, limits: SessionLimits) -> CameraSession:
+    """Opens a session for `user` (None: an anonymous visitor) or raises `SessionRefused`.
+
+    Anonymous sessions count towards `max_sessions` only: one address may be a whole office.
+    """
+    try:
+        with transaction.atomic():
+            _wait_for_turn()
+            session = CameraSession.objects.create(user=user, address=address)
+            _find_place(session, limits=limits)
+    except SessionRefused as refusal:
+        SESSIONS_REFUSED.labels(refusal.code).inc()
+        raise
+    SESSIONS_OPENED.inc()
+    return session
+
+
+def live_session(session_id: UUID, *, idle_seconds: float) -> CameraSession | None:
+    """The live session of that id with its user loaded, or None."""
+    live = _live(timezone.now(), idle_seconds=idle_seconds)
+    return live.filter(_owner_is_welcome(), pk=session_id).select_related("user").first()
+
+
+def touch(session_id: UUID, *, idle_seconds: float) -> bool:
+    """Notes that the session is in use. False: it is over (ended, idle, its user disabled)."""
+    now = timezone.now()
+    live = _live(now, idle_seconds=idle_seconds)
+    return live.filter(_owner_is_welcome(), pk=session_id).update(last_active_at=now) > 0
+
+
+def count(
+    session_id: UUID, *, questions: int = 0, answers: int = 0, errors: int = 0, frames: int = 0
+) -> None:
+    """Adds to the session's counters."""
+    CameraSession.objects.filter(pk=session_id).update(
+        questions=F("questions") + questions,
+        answers=F("answers") + answers,
+        errors=F("errors") + errors,
+        frames=F("frames") + frames,
+    )
+
+
+def rotate_refresh(session: CameraSession, *, spent: str, idle_seconds: float) -> bool:
+    """Gives the session a new `refresh_id` if `spent` is the current one.
+
+    False: the refresh token was used before, or the session is over. Of several callers with
+    the same token exactly one gets True.
+    """
+    fresh = new_refresh_id()
+    now = timezone.now()
+    live = _live(now, idle_seconds=idle_seconds).filter(pk=session.pk, refresh_id=spent)
+    if not live.update(refresh_id=fresh, last_active_at=now):
+        return False
+    session.refresh_id = fresh
+    return True
+
+
+def end_session(session_id: UUID, *, reason: EndReason) -> bool:
+    """Ends the session. True for exactly one caller, who thereby sends `session_ended`."""
+    return _end(CameraSession.objects.filter(pk=session_id), session_id, reason=reason)
+
+
+def expire_idle(now: datetime, *, idle_seconds: float) -> int:
+    """Ends the sessions idle at `now`, `EXPIRY_BATCH` at most. Returns how many."""
+    idle = CameraSession.objects.filter(
+        ended_at__isnull=True, last_active_at__lte=now - timedelta(seconds=idle_seconds)
+    )
+    ids: Iterable[UUID] = list(idle.values_list("pk", flat=True)[:EXPIRY_BATCH])
+    return sum(_end(idle.filter(pk=pk), pk, reason=EndReason.IDLE) for pk in ids)
+
+
+def _end(candidates: QuerySet[CameraSession], session_id: UUID, *, reason: EndReason) -> bool:
+    unended = candidates.filter(ended_at__isnull=True)
+    if not unended.update(ended_at=timezone.now(), end_reason=reason):
+        return False
+    transaction.on_commit(partial(_announce_end, session_id, reason))
+    return True
+
+
+def _announce_end(session_id: UUID, reason: EndReason) -> None:
+    SESSIONS_ENDED.labels(reason.value).inc()
+    session_ended.send_robust(sender=CameraSession, session_id=session_id, reason=reason)
+
+
+def _live(now: datetime, *, idle_seconds: float) -> QuerySet[CameraSession]:
+    return CameraSession.objects.filter(
+        ended_at__isnull=True, last_active_at__gt=now - timedelta(seconds=idle_seconds)
+    )
+
+
+def _owner_is_welcome() -> Q:
+    return Q(user__isnull=True) | Q(user__is_active=True)
+
+
+def _wait_for_turn() -> None:
+    """Lets one opener at a time count and insert.
+
+    SQLite needs nothing: the insert that follows takes its one write lock.
+    """
+    if connection.vendor != "postgresql":
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_OPENING_LOCK])
+
+
+def _find_place(session: CameraSession, *, limits: SessionLimits) -> None:
+    """Raises `SessionRefused` unless `session`, already inserted, fits or can be made to fit."""
+    others = _live(session.started_at, idle_seconds=limits.idle_seconds).exclude(pk=session.pk)
+    own = others.filter(user=session.user_id) if session.user_id else others.none()
+    if not _make_room(own, limits.max_sessions_per_user, session, limits=limits):
+        raise SessionRefused(
+            "user_session_limit",
+            f"You already have {limits.max_sessions_per_user} camera sessions; end one first.",
+        )
+    if not _make_room(others, limits.max_sessions, session, limits=limits):
+        raise SessionRefused("session_limit", "All camera sessions are taken; try again later.")
+
+
+def _make_room(
+    others: QuerySet[CameraSession],
+    places: int,
+    session: CameraSession,
+    *,
+    limits: SessionLimits,
+) -> bool:
+    surplus = others.count() + 1 - places
+    if surplus <= 0:
+        return True
+    abandoned = others.filter(
+        last_active_at__lte=session.started_at - timedelta(seconds=limits.abandoned_seconds)
+    ).order_by("last_active_at")
+    ids = list(abandoned.values_list("pk", flat=True)[:surplus])
+    if len(ids) < surplus:
+        return False
+    for pk in ids:
+        end_session(pk, reason=EndReason.REPLACED)
+    return True

@@ -1,0 +1,14 @@
+"""Prometheus metrics of camera sessions."""
+
+from prometheus_client import Counter
+
+SESSIONS_OPENED = Counter("qwencam_sessions_opened", "Camera sessions opened.")
+SESSIONS_ENDED = Counter("qwencam_sessions_ended", "Camera sessions ended, by reason.", ["reason"])
+SESSIONS_REFUSED = Counter(
+    "qwencam_sessions_refused", "Camera sessions refused, by error code.", ["code"]
+)
+TOKENS_ISSUED = Counter(
+    "qwencam_tokens_issued",
+    "Token pairs issued, by how the caller was known (cookie, password, anonymous, refresh).",
+    ["how"],
+)

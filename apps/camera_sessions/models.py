@@ -1,0 +1,74 @@
+"""The record of a camera session: when, whose, how much. Never what was seen or said."""
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+
+def new_refresh_id() -> str:
+    return uuid.uuid4().hex
+
+
+class EndReason(models.TextChoices):
+    """Why a session ended."""
+
+    USER = "user", "ended by its user"
+    IDLE = "idle", "idle for too long"
+    REPLACED = "replaced", "abandoned, and its place was needed"
+    OPERATOR = "operator", "ended by an operator"
+
+
+class CameraSession(models.Model):
+    """One camera session, from its token to its end.
+
+    `refresh_id` names the one refresh token that is good now. A row whose `ended_at` is set
+    never changes back.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="camera_sessions",
+    )
+    address = models.GenericIPAddressField(null=True, blank=True)
+    started_at = models.DateTimeField(default=timezone.now)
+    last_active_at = models.DateTimeField(default=timezone.now)
+    ended_at = models.DateTimeField(null=True, blank=True)
+    end_reason = models.CharField(max_length=16, choices=EndReason, blank=True, default="")
+    refresh_id = models.CharField(max_length=32, default=new_refresh_id, editable=False)
+
+    questions = models.PositiveIntegerField(default=0)
+    answers = models.PositiveIntegerField(default=0)
+    errors = models.PositiveIntegerField(default=0)
+    frames = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        ordering = ("-started_at",)
+        constraints = (
+            models.CheckConstraint(
+                name="camera_session_ended_has_reason",
+                condition=models.Q(ended_at__isnull=True, end_reason="")
+                | (models.Q(ended_at__isnull=False) & ~models.Q(end_reason="")),
+            ),
+        )
+        indexes = (
+            models.Index(
+                name="camera_session_unended",
+                fields=("last_active_at",),
+                condition=models.Q(ended_at__isnull=True),
+            ),
+            models.Index(
+                name="camera_session_unended_of_user",
+                fields=("user", "last_active_at"),
+                condition=models.Q(ended_at__isnull=True),
+            ),
+            models.Index(name="camera_session_started", fields=("started_at",)),
+        )
+
+    def __str__(self) -> str:
+        return f"camera session {self.id}"
