@@ -1,0 +1,139 @@
+"""The messages of one question: instructions, the last turns, the frame, the question.
+
+The order serves the model server's prefix cache: what stays the same from question to question
+comes first. The image precedes the question and carries its frame's uuid, so that a second
+question on the same frame finds it encoded (vLLM, "Cached Inputs" of multimodal inputs).
+
+Sizes are counted without a tokenizer, in upper bounds. A byte-level BPE starts from single bytes
+and only ever merges (Wang et al. 2019, "Neural Machine Translation with Byte-Level Subwords"),
+so a text has at most as many tokens as UTF-8 bytes. An image has one token for each 28 x 28
+pixels and one at each end (Qwen2.5-VL).
+"""
+
+from base64 import b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
+from typing import Any, Protocol
+
+IMAGE_CELL = 28
+IMAGE_MARKS = 2
+MESSAGE_TOKENS = 8
+"""Bound of what the chat template adds to a message: two marks, the role, line breaks."""
+
+
+class Frame(Protocol):
+    """A picture for the model: JPEG bytes, size in pixels, a random name for caches."""
+
+    @property
+    def jpeg(self) -> bytes: ...
+    @property
+    def width(self) -> int: ...
+    @property
+    def height(self) -> int: ...
+    @property
+    def uuid(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One question of the past and its answer."""
+
+    question: str
+    answer: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromptBudget:
+    """The model's context and what of it is kept free for the answer, both in tokens."""
+
+    context_tokens: int
+    response_tokens: int
+
+    @property
+    def prompt_tokens(self) -> int:
+        """What a prompt may take."""
+        return self.context_tokens - self.response_tokens
+
+
+class PromptRefused(Exception):
+    """The prompt does not fit even without history.
+
+    `code` is `question_too_long`, or `model_error` when no question at all would fit.
+    """
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+
+
+def build_messages(
+    question: str,
+    *,
+    frame: Frame,
+    system_prompt: str,
+    history: Sequence[Turn],
+    budget: PromptBudget,
+    send_uuid: bool = True,
+) -> list[dict[str, Any]]:
+    """Chat messages in OpenAI's form; the oldest turns are left out until all fits.
+
+    `send_uuid` names the image for vLLM's caches; a stricter server may not know the field.
+    Raises `PromptRefused`.
+    """
+    question = _plain(question)
+    turns = [Turn(_plain(turn.question), _plain(turn.answer)) for turn in history]
+    free = _tokens_left(question, frame=frame, system_prompt=system_prompt, budget=budget)
+    messages: list[dict[str, Any]] = [{"role": "system", "content": system_prompt}]
+    for turn in _newest_that_fit(turns, tokens=free):
+        messages.append({"role": "user", "content": turn.question})
+        messages.append({"role": "assistant", "content": turn.answer})
+    content = [_image_part(frame, send_uuid=send_uuid), {"type": "text", "text": question}]
+    messages.append({"role": "user", "content": content})
+    return messages
+
+
+def text_tokens(text: str) -> int:
+    """At most this many tokens."""
+    return len(text.encode("utf-8", "surrogatepass"))
+
+
+def image_tokens(width: int, height: int) -> int:
+    """Tokens of an image of that many pixels."""
+    return ceil(width / IMAGE_CELL) * ceil(height / IMAGE_CELL) + IMAGE_MARKS
+
+
+def _tokens_left(question: str, *, frame: Frame, system_prompt: str, budget: PromptBudget) -> int:
+    """What is left for history; raises `PromptRefused` when it is less than nothing."""
+    fixed = text_tokens(system_prompt) + image_tokens(frame.width, frame.height)
+    left = budget.prompt_tokens - fixed - 3 * MESSAGE_TOKENS  # system, user, start of the answer
+    if left <= 0:
+        raise PromptRefused(
+            "model_error", "The picture leaves no room for a question in the model's context."
+        )
+    left -= text_tokens(question)
+    if left < 0:
+        raise PromptRefused("question_too_long", "The question is too long for the model.")
+    return left
+
+
+def _newest_that_fit(turns: Sequence[Turn], *, tokens: int) -> list[Turn]:
+    kept: list[Turn] = []
+    for turn in reversed(turns):
+        tokens -= text_tokens(turn.question) + text_tokens(turn.answer) + 2 * MESSAGE_TOKENS
+        if tokens < 0:
+            break
+        kept.append(turn)
+    return kept[::-1]
+
+
+def _image_part(frame: Frame, *, send_uuid: bool) -> dict[str, Any]:
+    url = f"data:image/jpeg;base64,{b64encode(frame.jpeg).decode()}"
+    part: dict[str, Any] = {"type": "image_url", "image_url": {"url": url}}
+    return {**part, "uuid": frame.uuid} if send_uuid else part
+
+
+def _plain(text: str) -> str:
+    """`text` that can't be taken for the chat template's own marks, such as `<|im_end|>`."""
+    return text.replace("<|", "< |")

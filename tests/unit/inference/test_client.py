@@ -1,0 +1,347 @@
+"""Streaming from model servers, against a real socket.
+
+Guards against: a server that goes on generating for nobody, waiting for minutes on a dead
+server, the same tokens twice after a failover, a kept connection's end taken for an outage,
+error details that repeat what the user or the server said, slow calls.
+"""
+
+import asyncio
+import socket
+import statistics
+import time
+from contextlib import aclosing, asynccontextmanager
+
+import pytest
+from prometheus_client import REGISTRY
+
+from apps.inference.client import Delta, ModelError, ModelServers, Usage
+from tests.unit.inference.model_server import ModelServer, Reply, say_hello
+
+SECRET = "my-bank-card-is-4711"
+MESSAGES = [{"role": "user", "content": SECRET}]
+
+
+@asynccontextmanager
+async def servers_at(*urls: str, stall: float = 5.0, timeout: float = 30.0, key: str = "k"):
+    servers = ModelServers(
+        base_urls=urls, api_key=key, model="qwen", stall_seconds=stall, timeout_seconds=timeout
+    )
+    try:
+        yield servers
+    finally:
+        await servers.aclose()
+
+
+async def answer_of(servers: ModelServers) -> tuple[str, Usage]:
+    parts = [part async for part in servers.stream_chat(MESSAGES, max_tokens=9)]
+    *deltas, usage = parts
+    assert isinstance(usage, Usage)
+    return "".join(delta.text for delta in deltas if isinstance(delta, Delta)), usage
+
+
+async def error_of(servers: ModelServers) -> ModelError:
+    with pytest.raises(ModelError) as raised:
+        await answer_of(servers)
+    assert SECRET not in raised.value.detail
+    return raised.value
+
+
+def dead_url() -> str:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{probe.getsockname()[1]}/v1"
+
+
+def counted(outcome: str) -> float:
+    labels = {"outcome": outcome}
+    return REGISTRY.get_sample_value("qwencam_inference_requests_total", labels) or 0.0
+
+
+async def test_tokens_come_as_deltas_and_the_usage_last():
+    async with ModelServer() as fake, servers_at(fake.base_url) as servers:
+        before = counted("answered")
+        assert await answer_of(servers) == ("Hello", Usage(12, 2, "stop"))
+        assert counted("answered") == before + 1
+        request = fake.chats[0]
+        assert request.path == "/v1/chat/completions"
+        assert request.headers["authorization"] == "Bearer k"
+        assert request.json == {
+            "model": "qwen",
+            "messages": MESSAGES,
+            "max_tokens": 9,
+            "temperature": 0,
+            "stream": True,
+            "stream_options": {"include_usage": True},
+        }
+
+
+async def test_no_key_no_header():
+    async with ModelServer() as fake, servers_at(fake.base_url, key="") as servers:
+        await answer_of(servers)
+        assert "authorization" not in fake.chats[0].headers
+
+
+async def test_each_token_is_handed_on_before_the_next_is_made():
+    more = asyncio.Event()
+
+    async def slowly(reply: Reply) -> None:
+        await reply.head()
+        await reply.token("first")
+        await more.wait()
+        await say_rest(reply)
+
+    async def say_rest(reply: Reply) -> None:
+        await reply.token(" second", finish="stop")
+        await reply.done()
+
+    async with ModelServer(slowly) as fake, servers_at(fake.base_url) as servers:
+        parts = servers.stream_chat(MESSAGES, max_tokens=9)
+        assert await anext(parts) == Delta("first")
+        more.set()
+        assert [part async for part in parts] == [Delta(" second"), Usage(0, 0, "stop")]
+
+
+async def test_a_connection_is_used_again():
+    async with ModelServer() as fake, servers_at(fake.base_url) as servers:
+        for _ in range(5):
+            await answer_of(servers)
+        assert fake.connections == 1
+
+
+async def test_a_kept_connection_that_the_server_closed_is_no_outage():
+    async def hello_then_close(reply: Reply) -> None:
+        await say_hello(reply)
+        if len(fake.chats) > 1:
+            return
+        fake.chat = hang_up_once
+
+    async def hang_up_once(reply: Reply) -> None:
+        fake.chat = say_hello
+        reply.hang_up()
+
+    async with ModelServer(hello_then_close) as fake, servers_at(fake.base_url) as servers:
+        await answer_of(servers)
+        assert (await answer_of(servers))[0] == "Hello"
+        assert fake.connections == 2
+
+
+@pytest.mark.parametrize("how", ["closed", "cancelled"])
+async def test_giving_up_hangs_up(how):
+    async def forever(reply: Reply) -> None:
+        await reply.head()
+        await reply.token("on")
+        await reply.until_hung_up()
+
+    async with ModelServer(forever) as fake, servers_at(fake.base_url) as servers:
+        before = counted("cancelled")
+        if how == "closed":
+            async with aclosing(servers.stream_chat(MESSAGES, max_tokens=9)) as parts:
+                await anext(parts)
+        else:
+            task = asyncio.create_task(answer_of(servers))
+            while not fake.chats:
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.05)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        await asyncio.wait_for(fake.hung_up.wait(), timeout=1)
+        assert counted("cancelled") == before + 1
+
+
+async def test_giving_up_before_the_head_hangs_up():
+    async def silent(reply: Reply) -> None:
+        await reply.until_hung_up()
+
+    async with ModelServer(silent) as fake, servers_at(fake.base_url) as servers:
+        task = asyncio.create_task(answer_of(servers))
+        while not fake.chats:
+            await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await asyncio.wait_for(fake.hung_up.wait(), timeout=1)
+
+
+async def test_nobody_there():
+    async with servers_at(dead_url()) as servers:
+        error = await error_of(servers)
+    assert (error.code, error.retryable) == ("model_unavailable", True)
+
+
+async def test_the_next_server_answers_for_one_that_is_gone():
+    async with ModelServer() as fake, servers_at(dead_url(), fake.base_url) as servers:
+        assert (await answer_of(servers))[0] == "Hello"
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503])
+async def test_the_next_server_answers_for_one_that_is_unwell(status):
+    async def unwell(reply: Reply) -> None:
+        await reply.plain(status, {"error": {"message": "no"}})
+
+    async with ModelServer(unwell) as bad, ModelServer() as good:
+        async with servers_at(bad.base_url, good.base_url) as servers:
+            assert (await answer_of(servers))[0] == "Hello"
+            await answer_of(servers)
+            assert len(bad.chats) == 1  # rested the second time
+        async with servers_at(bad.base_url) as servers:
+            error = await error_of(servers)
+            assert (error.code, error.retryable) == ("model_unavailable", True)
+
+
+async def test_the_less_busy_server_is_asked_first():
+    async def forever(reply: Reply) -> None:
+        await reply.head()
+        await reply.token("on")
+        await reply.until_hung_up()
+
+    async with (
+        ModelServer(forever) as one,
+        ModelServer() as two,
+        servers_at(one.base_url, two.base_url) as servers,
+    ):
+        async with aclosing(servers.stream_chat(MESSAGES, max_tokens=9)) as parts:
+            await anext(parts)
+            await answer_of(servers)
+        assert (len(one.chats), len(two.chats)) == (1, 1)
+
+
+async def test_no_failover_once_a_token_is_out():
+    async def break_off(reply: Reply) -> None:
+        await reply.head()
+        await reply.token("Hel")
+        reply.hang_up()
+
+    async with ModelServer(break_off) as bad, ModelServer() as good:
+        async with servers_at(bad.base_url, good.base_url) as servers:
+            error = await error_of(servers)
+        assert (error.code, error.retryable) == ("model_unavailable", False)
+        assert good.chats == []
+
+
+async def test_a_stream_that_ends_without_a_word_is_tried_elsewhere():
+    async def nothing(reply: Reply) -> None:
+        await reply.head()
+        await reply.end()
+
+    async with (
+        ModelServer(nothing) as bad,
+        ModelServer() as good,
+        servers_at(bad.base_url, good.base_url) as servers,
+    ):
+        assert (await answer_of(servers))[0] == "Hello"
+
+
+async def test_a_stream_without_end_mark_is_whole_after_its_finish_reason():
+    async def terse(reply: Reply) -> None:
+        await reply.head()
+        await reply.token("Yes.", finish="stop")
+        await reply.end()
+
+    async with ModelServer(terse) as fake, servers_at(fake.base_url) as servers:
+        assert await answer_of(servers) == ("Yes.", Usage(0, 0, "stop"))
+
+
+async def test_silence_of_a_healthy_server_is_waited_out():
+    async def think(reply: Reply) -> None:
+        await asyncio.sleep(0.35)
+        await say_hello(reply)
+
+    async with ModelServer(think) as fake, servers_at(fake.base_url, stall=0.1) as servers:
+        assert (await answer_of(servers))[0] == "Hello"
+        assert [request.path for request in fake.requests].count("/health") >= 2
+
+
+@pytest.mark.parametrize("spoken", [False, True])
+async def test_silence_of_a_dead_server_is_noticed(spoken):
+    async def die(reply: Reply) -> None:
+        await reply.head()
+        if spoken:
+            await reply.token("Hel")
+        await reply.until_hung_up()
+
+    async def unwell(reply: Reply) -> None:
+        await reply.plain(503)
+
+    async with ModelServer(die, health=unwell) as fake:
+        async with servers_at(fake.base_url, stall=0.1) as servers:
+            began = time.monotonic()
+            error = await error_of(servers)
+            assert time.monotonic() - began < 1
+            assert (error.code, error.retryable) == ("model_unavailable", not spoken)
+        await asyncio.wait_for(fake.hung_up.wait(), timeout=1)
+
+
+async def test_an_answer_has_a_deadline():
+    async def babble(reply: Reply) -> None:
+        await reply.head()
+        while True:
+            await reply.token("bla ")
+            await asyncio.sleep(0.02)
+
+    async with ModelServer(babble) as fake, servers_at(fake.base_url, timeout=0.3) as servers:
+        error = await error_of(servers)
+        assert (error.code, error.retryable) == ("model_timeout", False)
+        await asyncio.wait_for(fake.hung_up.wait(), timeout=1)
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "words"),
+    [
+        (400, f"This model's maximum context length is 4096: {SECRET}", "too long"),
+        (400, f"bad image {SECRET}", "refused the question"),
+        (401, SECRET, "API key"),
+        (404, f"no model {SECRET}", "'qwen'"),
+        (422, SECRET, "refused the question"),
+    ],
+)
+async def test_refusals_are_told_in_our_own_words(status, message, words):
+    async def refuse(reply: Reply) -> None:
+        await reply.plain(status, {"error": {"message": message}})
+
+    async with ModelServer(refuse) as fake, servers_at(fake.base_url) as servers:
+        error = await error_of(servers)
+        assert error.code == "model_error"
+        assert words in error.detail
+        assert not error.retryable
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [
+        b"data: {not json\n\n",
+        b"data: []\n\n",
+        b'data: {"choices": [7]}\n\n',
+        b'data: {"choices": 7}\n\n',
+        b'data: {"error": {"message": "boom my-bank-card-is-4711"}}\n\n',
+        b"data: " + b"[" * 200_000 + b"\n\n",
+        b"data: " + b"x" * (2 << 20),
+    ],
+)
+async def test_junk_in_the_stream_is_a_model_error(junk):
+    async def talk_junk(reply: Reply) -> None:
+        await reply.head()
+        await reply.raw(junk)
+        await reply.until_hung_up()
+
+    async with ModelServer(talk_junk) as fake, servers_at(fake.base_url) as servers:
+        assert (await error_of(servers)).code == "model_error"
+
+
+async def test_a_page_instead_of_a_stream_is_an_error():
+    async def page(reply: Reply) -> None:
+        await reply.plain(200, "<html>")
+
+    async with ModelServer(page) as fake, servers_at(fake.base_url) as servers:
+        assert (await error_of(servers)).code == "model_unavailable"
+
+
+async def test_a_call_is_quickly_on_the_wire():
+    """The budget is 3 ms; four times that here, for machines that are busy with other things."""
+    delays = []
+    async with ModelServer() as fake, servers_at(fake.base_url) as servers:
+        for _ in range(40):
+            began = time.monotonic()
+            await answer_of(servers)
+            delays.append(fake.chats[-1].whole_at - began)
+    assert statistics.median(delays) < 0.012
