@@ -1,8 +1,8 @@
 """The life of a camera session: open, touch, count, end, expire.
 
 A session is *live* until it is ended or has been idle for `idle_seconds`; only live sessions
-take a place. A live session that nobody has used for `abandoned_seconds` (an open socket
-touches its session more often than that) is *abandoned*: a tab closed without goodbye. It may
+take a place. A live session of which nothing was seen for `abandoned_seconds` (an open socket
+notes itself more often than that) is *abandoned*: a tab closed without goodbye. It may
 be taken up again, but when a limit is reached the oldest abandoned session gives up its place
 to the newcomer, so nobody is told "too many sessions" on account of tabs that are gone.
 """
@@ -72,7 +72,14 @@ def touch(session_id: UUID, *, idle_seconds: float) -> bool:
     """Notes that the session is in use. False: it is over (ended, idle, its user disabled)."""
     now = timezone.now()
     live = _live(now, idle_seconds=idle_seconds)
-    return live.filter(_owner_is_welcome(), pk=session_id).update(last_active_at=now) > 0
+    mine = live.filter(_owner_is_welcome(), pk=session_id)
+    return mine.update(last_active_at=now, last_seen_at=now) > 0
+
+
+def note_seen(session_id: UUID) -> bool:
+    """Notes that somebody is there, though not active. False: ended, or its user disabled."""
+    unended = CameraSession.objects.filter(_owner_is_welcome(), pk=session_id, ended_at=None)
+    return unended.update(last_seen_at=timezone.now()) > 0
 
 
 def count(
@@ -96,7 +103,7 @@ def rotate_refresh(session: CameraSession, *, spent: str, idle_seconds: float) -
     fresh = new_refresh_id()
     now = timezone.now()
     live = _live(now, idle_seconds=idle_seconds).filter(pk=session.pk, refresh_id=spent)
-    if not live.update(refresh_id=fresh, last_active_at=now):
+    if not live.update(refresh_id=fresh, last_seen_at=now):
         return False
     session.refresh_id = fresh
     return True
@@ -174,8 +181,8 @@ def _make_room(
     if surplus <= 0:
         return True
     abandoned = others.filter(
-        last_active_at__lte=session.started_at - timedelta(seconds=limits.abandoned_seconds)
-    ).order_by("last_active_at")
+        last_seen_at__lte=session.started_at - timedelta(seconds=limits.abandoned_seconds)
+    ).order_by("last_seen_at")
     ids = list(abandoned.values_list("pk", flat=True)[:surplus])
     if len(ids) < surplus:
         return False

@@ -23,7 +23,8 @@ class EndReason(models.TextChoices):
 class CameraSession(models.Model):
     """One camera session, from its token to its end.
 
-    `refresh_id` names the one refresh token that is good now. A row whose `ended_at` is set
+    `last_active_at` is its last use (idleness counts from there), `last_seen_at` the last sign
+    that somebody is there, an open socket being enough. `refresh_id` names the one refresh token that is good now. A row whose `ended_at` is set
     never changes back.
     """
 
@@ -38,6 +39,7 @@ class CameraSession(models.Model):
     address = models.GenericIPAddressField(null=True, blank=True)
     started_at = models.DateTimeField(default=timezone.now)
     last_active_at = models.DateTimeField(default=timezone.now)
+    last_seen_at = models.DateTimeField(default=timezone.now)
     ended_at = models.DateTimeField(null=True, blank=True)
     end_reason = models.CharField(max_length=16, choices=EndReason, blank=True, default="")
     refresh_id = models.CharField(max_length=32, default=new_refresh_id, editable=False)

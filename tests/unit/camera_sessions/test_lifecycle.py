@@ -179,10 +179,22 @@ def test_an_idle_session_cannot_be_touched_back_to_life(session):
     assert not is_live(session)
 
 
+def test_an_open_socket_keeps_the_place_but_not_the_session(owner):
+    limits = replace(LIMITS, max_sessions_per_user=1)
+    watched = open_for(owner, limits=limits)
+    unused_for(watched, seconds=IDLE - 10)
+    assert lifecycle.note_seen(watched.pk)
+    with pytest.raises(SessionRefused):
+        open_for(owner, limits=limits)
+    assert lifecycle.expire_idle(timezone.now() + timedelta(seconds=20), idle_seconds=IDLE) == 1
+    assert not lifecycle.note_seen(watched.pk)
+
+
 def test_a_disabled_user_has_no_live_session(session, owner):
     User.objects.filter(pk=owner.pk).update(is_active=False)
     assert not is_live(session)
     assert not lifecycle.touch(session.pk, idle_seconds=IDLE)
+    assert not lifecycle.note_seen(session.pk)
 
 
 def test_counting_adds_up_for_that_session_alone(session, strangers_session):

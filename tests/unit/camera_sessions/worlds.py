@@ -13,4 +13,4 @@ LIMITS = SessionLimits(max_sessions=100, max_sessions_per_user=5, idle_seconds=3
 def unused_for(session: CameraSession, *, seconds: float) -> None:
     """Makes it `seconds` since anybody used `session`."""
     moment = timezone.now() - timedelta(seconds=seconds)
-    CameraSession.objects.filter(pk=session.pk).update(last_active_at=moment)
+    CameraSession.objects.filter(pk=session.pk).update(last_active_at=moment, last_seen_at=moment)
