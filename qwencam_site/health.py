@@ -13,8 +13,8 @@ from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_safe
 
 from apps.chat import presence
+from apps.chat.redis_client import async_redis
 from apps.inference.health import probe
-from qwencam_site.redis_client import async_redis
 
 CHECK_SECONDS = 1.5
 Status = Literal["ok", "degraded", "down"]

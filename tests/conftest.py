@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from pytest_django.fixtures import SettingsWrapper
+from pytest_django import Settings
 from redis import Redis as SyncRedis
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -72,7 +72,7 @@ def _redis_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisSe
 
 
 @pytest.fixture
-def redis_server(_redis_process: RedisServer, settings: SettingsWrapper) -> Iterator[RedisServer]:
+def redis_server(_redis_process: RedisServer, settings: Settings) -> Iterator[RedisServer]:
     """A running, empty Redis that Django's settings point at."""
     with SyncRedis(port=_redis_process.port) as client:
         client.flushall()

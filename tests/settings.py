@@ -13,7 +13,7 @@ os.environ.setdefault("VLLM_BASE_URL", "http://127.0.0.1:1/v1")
 os.environ.setdefault("ALLOWED_HOSTS", "localhost,127.0.0.1,testserver")
 os.environ.setdefault("LOG_LEVEL", "WARNING")
 
-from qwencam_site.settings import *  # noqa: E402, F403
+from qwencam_site.settings import *  # noqa: F403
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}

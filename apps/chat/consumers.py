@@ -1,0 +1,354 @@
+"""The WebSocket's door: authenticate, parse, call one function, send.
+
+A handler never waits long (a consumer handles one message at a time): what takes time runs as a
+task that the consumer owns and ends.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Coroutine
+from dataclasses import asdict
+from typing import Any
+from uuid import uuid4
+
+from channels.db import database_sync_to_async
+from channels.generic.websocket import AsyncWebsocketConsumer
+from django.conf import settings
+from redis.exceptions import RedisError
+
+from apps.camera_sessions import lifecycle
+from apps.camera_sessions.authentication import authenticate_token
+from apps.camera_sessions.models import CameraSession, EndReason
+from apps.camera_sessions.tokens import TokenRefused
+from apps.chat import metrics, presence, protocol
+from apps.chat.asking import dispatch
+from apps.chat.events import session_group
+from apps.chat.feed import AnswerFeed
+from apps.chat.limits import TokenBucket
+from apps.chat.live import LiveMode
+from apps.chat.process import ChatProcess
+from apps.chat.protocol import CloseCode, ProtocolError, ServerMessage
+from apps.chat.watching import Patience, Watch
+from apps.streaming.errors import OfferRefused
+
+logger = logging.getLogger(__name__)
+
+HEARTBEAT_SECONDS = 2.0
+SOCKET_TTL_SECONDS = 8
+SEEN_EVERY_SECONDS = 20.0
+
+
+class SessionConsumer(AsyncWebsocketConsumer):
+    """One socket of one camera session."""
+
+    process: ChatProcess
+    session: CameraSession
+    session_id: str
+
+    # --- Life ----------------------------------------------------------------------------------
+
+    async def connect(self) -> None:
+        """Accept the socket, then refuse it with a close code of ours or make it the session's."""
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._live: LiveMode | None = None
+        self._live_task: asyncio.Task[Any] | None = None
+        self._open = False
+        self.connection = uuid4().hex
+        offered = self.scope.get("subprotocols", [])
+        known = protocol.SUBPROTOCOL in offered
+        await self.accept(protocol.SUBPROTOCOL if known else None)
+        try:
+            self.session = await authenticate_token(bearer(offered) if known else "")
+        except TokenRefused as refusal:
+            ended = refusal.code == "session_ended"
+            await self._refuse(
+                refusal.code,
+                refusal.detail,
+                CloseCode.ENDED if ended else CloseCode.NOT_AUTHENTICATED,
+            )
+            return
+        self.session_id = str(self.session.pk)
+        if self.session_id != str(self.scope["url_route"]["kwargs"]["session_id"]).lower():
+            detail = "This token belongs to another session."
+            await self._refuse("forbidden", detail, CloseCode.FORBIDDEN)
+            return
+        try:
+            await self._begin()
+        except (RedisError, OSError) as error:
+            logger.warning("A socket could not begin: %s", type(error).__name__)
+            detail = "QwenCam's message store does not answer; trying again."
+            await self._refuse("unavailable", detail, CloseCode.RESTARTING)
+
+    async def _begin(self) -> None:
+        self.process = self.scope["chat_process"]
+        parts = self.process.services
+        self._feed = AnswerFeed(self.session_id, questions=parts.questions)
+        self._watch = Watch(
+            questions=parts.questions,
+            events=parts.events,
+            patience=Patience(frame=2 * settings.FRAME_WAIT_SECONDS + 5),
+            dispatch=dispatch,
+        )
+        now = time.monotonic()
+        self._messages = TokenBucket(per_minute=settings.MAX_MESSAGES_PER_MINUTE, now=now)
+        self._heard_at = self._seen_at = now
+        await self.channel_layer.group_add(session_group(self.session_id), self.channel_name)
+        await parts.events.socket_opened(self.session_id, self.connection)
+        await presence.announce_socket(
+            parts.redis, self.session_id, self.connection, ttl=SOCKET_TTL_SECONDS
+        )
+        self._open = True
+        metrics.SOCKETS.inc()
+        self._own(self._heartbeat())
+        await self._say(
+            protocol.Ready(session_id=self.session_id, limits=limits(), model=settings.MODEL_NAME)
+        )
+        stream = self.process.relay.stream_of(self.session_id)
+        if stream is not None:
+            await self.stream_changed(asdict(stream))
+
+    async def disconnect(self, code: int) -> None:
+        """End everything this socket owned; its peer connection is the media relay's affair."""
+        for task in list(self._tasks):
+            task.cancel()
+        if not self._open:
+            return
+        self._open = False
+        metrics.SOCKETS.dec()
+        try:
+            await presence.withdraw_socket(
+                self.process.services.redis, self.session_id, self.connection
+            )
+            group = session_group(self.session_id)
+            await self.channel_layer.group_discard(group, self.channel_name)
+        except (RedisError, OSError) as error:
+            logger.warning("A socket left unannounced: %s", type(error).__name__)
+
+    async def _heartbeat(self) -> None:
+        """Close a silent socket; tell Redis and the database that this one is here."""
+        while True:
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+            now = time.monotonic()
+            if now - self._heard_at > settings.SOCKET_SILENCE_SECONDS:
+                await self.close(CloseCode.GOING_AWAY)
+                return
+            try:
+                await presence.announce_socket(
+                    self.process.services.redis,
+                    self.session_id,
+                    self.connection,
+                    ttl=SOCKET_TTL_SECONDS,
+                )
+            except (RedisError, OSError):
+                continue  # It is said again in two seconds.
+            if now - self._seen_at > SEEN_EVERY_SECONDS:
+                self._seen_at = now
+                await self._note_seen()
+
+    async def _note_seen(self) -> None:
+        # The event that ends a session may have been missed while Redis was away.
+        if not await database_sync_to_async(lifecycle.note_seen)(self.session.pk):
+            await self._end(EndReason.USER)
+
+    # --- From the client -----------------------------------------------------------------------
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        """Take one message; whatever is wrong with it becomes an error message here."""
+        if not self._open:
+            return
+        self._heard_at = time.monotonic()
+        if text_data is None:
+            await self._say_error(ProtocolError("bad_json", "The message is not a text."))
+            return
+        if len(text_data.encode()) > settings.MAX_MESSAGE_BYTES:
+            detail = f"A message may have {settings.MAX_MESSAGE_BYTES} bytes at most."
+            await self._refuse("message_too_large", detail, CloseCode.MESSAGE_TOO_LARGE)
+            return
+        if not self._messages.take(now=self._heard_at):
+            detail = f"More than {settings.MAX_MESSAGES_PER_MINUTE} messages a minute."
+            await self._refuse("rate_limited", detail, CloseCode.TOO_MANY_MESSAGES)
+            return
+        try:
+            await self._act(protocol.parse(text_data, new_id=uuid4().hex))
+        except ProtocolError as error:
+            await self._say_error(error)
+        except (RedisError, OSError) as error:
+            logger.warning("A message could not be served: %s", type(error).__name__)
+            detail = "QwenCam's message store does not answer; please try again."
+            await self._say(protocol.Error(error="unavailable", detail=detail))
+
+    async def _act(self, message: protocol.ClientMessage) -> None:
+        match message:
+            case protocol.Ping():
+                await self._say(protocol.Pong())
+            case protocol.Chat():
+                await self._ask(message)
+            case protocol.Resume():
+                await self._resume(message)
+            case protocol.Cancel():
+                await self._cancel(message)
+            case protocol.Offer():
+                self._own(self._negotiate(message.sdp))
+            case protocol.Live():
+                self._start_live(message)
+            case protocol.LiveStop():
+                self._stop_live()
+            case protocol.Candidate():
+                pass  # The client's own checks tell its address: see Candidate.
+
+    async def _ask(self, chat: protocol.Chat) -> None:
+        position = await self.process.asking.take(
+            self.session_id, chat.id, text=chat.content, asker=self._asker()
+        )
+        self._feed.follow(chat.id)
+        self._own(self.process.asking.bring_frame(self.session_id, chat.id))
+        self._own(self._watch.until_ended(self.session_id, chat.id))
+        self._own(self._count_question())
+        metrics.QUESTIONS.inc()
+        await self._say(protocol.Queued(id=chat.id, position=position))
+
+    def _asker(self) -> str:
+        user = self.session.user_id
+        return f"user:{user}" if user else f"session:{self.session_id}"
+
+    async def _resume(self, resume: protocol.Resume) -> None:
+        for message in await self._feed.resume(resume.id, after=resume.after):
+            await self._say(message)
+        if resume.id in self._feed.followed:
+            self._own(self._watch.until_ended(self.session_id, resume.id))
+
+    async def _cancel(self, cancel: protocol.Cancel) -> None:
+        question = await self.process.services.questions.load(self.session_id, cancel.id)
+        if question is None:
+            detail = "There is no such question to cancel."
+            raise ProtocolError("unknown_question", detail, id=cancel.id)
+        await self.process.asking.fail(
+            self.session_id, cancel.id, "cancelled", "The question was cancelled."
+        )
+
+    async def _negotiate(self, sdp: str) -> None:
+        try:
+            answer = await self.process.host.accept(self.session_id, sdp)
+        except OfferRefused as refusal:
+            await self._say(protocol.Error(error=refusal.code, detail=refusal.detail))
+            return
+        await self._say(protocol.Answer(sdp=answer))
+        await self._note_active()
+
+    def _start_live(self, message: protocol.Live) -> None:
+        if len(message.prompt) > settings.MAX_QUESTION_CHARS:
+            detail = f"A prompt may have {settings.MAX_QUESTION_CHARS} characters at most."
+            raise ProtocolError("question_too_long", detail)
+        rate = min(message.rate or settings.FRAME_SAMPLE_RATE, settings.FRAME_SAMPLE_RATE)
+        if self._live is not None:
+            self._live.prompt, self._live.rate = message.prompt, rate
+            return
+        self._live = LiveMode(
+            self.session_id,
+            asking=self.process.asking,
+            prompt=message.prompt,
+            rate=rate,
+            follow=self._follow_live,
+        )
+        self._live_task = self._own(self._live.run())
+
+    def _follow_live(self, question_id: str) -> None:
+        self._feed.follow(question_id)
+        self._own(self._watch.until_ended(self.session_id, question_id))
+
+    def _stop_live(self) -> None:
+        if self._live_task is not None:
+            self._live_task.cancel()
+        self._live = self._live_task = None
+
+    # --- From the channel layer ----------------------------------------------------------------
+
+    async def answer_batch(self, event: dict[str, Any]) -> None:
+        """A batch of an answer is there."""
+        for message in await self._feed.on_batch(event["id"], seq=event["seq"], text=event["text"]):
+            await self._say(message)
+
+    async def answer_finished(self, event: dict[str, Any]) -> None:
+        """A question has ended."""
+        for message in await self._feed.on_finished(event["id"]):
+            metrics.observe(message)
+            if self._live is not None and self._live.owns(event["id"]):
+                failed = isinstance(message, protocol.Error)
+                self._live.finish(failed=failed)
+                await self._note_active()
+            await self._say(message)
+
+    async def stream_changed(self, event: dict[str, Any]) -> None:
+        """The camera's stream has a new state."""
+        names = ("state", "width", "height", "fps", "error")
+        await self._say(protocol.Stream(**{name: event[name] for name in names}))
+
+    async def socket_opened(self, event: dict[str, Any]) -> None:
+        """A newer socket serves this session: give way."""
+        if event["connection"] != self.connection:
+            await self.close(CloseCode.TAKEN_OVER)
+
+    async def session_ended(self, event: dict[str, Any]) -> None:
+        """The session is over."""
+        await self._end(EndReason(event["reason"]))
+
+    # --- Small things --------------------------------------------------------------------------
+
+    async def _end(self, reason: EndReason) -> None:
+        await self._say(protocol.Ended(reason=reason.value))
+        await self.close(CloseCode.IDLE if reason is EndReason.IDLE else CloseCode.ENDED)
+
+    def _own(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            # Only the kind: an exception's text may quote what a client sent.
+            logger.error("A task of a socket failed: %s", type(error).__name__)
+
+    async def _count_question(self) -> None:
+        await database_sync_to_async(lifecycle.count)(self.session.pk, questions=1)
+        await self._note_active()
+
+    async def _note_active(self) -> None:
+        await database_sync_to_async(lifecycle.touch)(
+            self.session.pk, idle_seconds=settings.SESSION_IDLE_SECONDS
+        )
+
+    async def _say(self, message: ServerMessage) -> None:
+        await self.send(text_data=protocol.to_wire(message))
+
+    async def _say_error(self, error: ProtocolError) -> None:
+        metrics.ERRORS.labels(error.code).inc()
+        await self._say(protocol.Error(id=error.id, error=error.code, detail=error.detail))
+
+    async def _refuse(self, code: str, detail: str, close: CloseCode) -> None:
+        metrics.ERRORS.labels(code).inc()
+        await self._say(protocol.Error(error=code, detail=detail))
+        await self.close(close)
+
+
+def bearer(subprotocols: list[str]) -> str:
+    """Return the access token among a socket's subprotocols, empty without one."""
+    tokens = [item.removeprefix("bearer.") for item in subprotocols if item.startswith("bearer.")]
+    return tokens[0] if tokens else ""
+
+
+def limits() -> dict[str, float]:
+    """Return what a client should know of the limits; seconds, characters, bytes, per minute."""
+    return {
+        "question_chars": settings.MAX_QUESTION_CHARS,
+        "questions_per_minute": settings.MAX_QUESTIONS_PER_MINUTE,
+        "message_bytes": settings.MAX_MESSAGE_BYTES,
+        "frame_wait_seconds": settings.FRAME_WAIT_SECONDS,
+        "live_rate": settings.FRAME_SAMPLE_RATE,
+        "idle_seconds": settings.SESSION_IDLE_SECONDS,
+        "frame_width": settings.MAX_FRAME_WIDTH,
+        "frame_height": settings.MAX_FRAME_HEIGHT,
+    }

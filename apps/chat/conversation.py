@@ -1,0 +1,45 @@
+"""The last turns of a session's conversation, in Redis with the session's life time."""
+
+import json
+
+from redis.asyncio import Redis
+
+from apps.inference.prompts import Turn
+
+
+class Conversation:
+    """The turns of one session, oldest first.
+
+    Args:
+        redis: client with bytes in and out.
+        turns: how many turns are kept.
+        ttl: seconds after the last turn until all are forgotten.
+    """
+
+    def __init__(self, redis: Redis, session_id: str, *, turns: int, ttl: int) -> None:
+        self._redis = redis
+        self._key = f"conversation:{session_id}"
+        self._turns = turns
+        self._ttl = ttl
+
+    async def load(self) -> list[Turn]:
+        """Return the turns that are kept."""
+        if not self._turns:
+            return []
+        raw = await self._redis.lrange(self._key, -self._turns, -1)
+        return [Turn(**json.loads(item)) for item in raw]
+
+    async def add(self, turn: Turn) -> None:
+        """Append a turn and drop the oldest beyond the limit."""
+        if not self._turns:
+            return
+        item = json.dumps({"question": turn.question, "answer": turn.answer})
+        async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.rpush(self._key, item)
+            pipe.ltrim(self._key, -self._turns, -1)
+            pipe.expire(self._key, self._ttl)
+            await pipe.execute()
+
+    async def forget(self) -> None:
+        """Delete the conversation."""
+        await self._redis.delete(self._key)

@@ -1,0 +1,223 @@
+"""One answer, from claim to end: frame, prompt, stream, batch, publish.
+
+Runs in an inference worker. Knows Redis keys only through its stores.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from apps.chat.batching import ReplyBatcher
+from apps.chat.conversation import Conversation
+from apps.chat.events import Events
+from apps.chat.protocol import FrameInfo
+from apps.chat.questions import Question, QuestionStore, State
+from apps.frames.store import FrameStore
+from apps.frames.types import EncodedFrame
+from apps.inference.client import ModelError, ModelServers, Usage
+from apps.inference.prompts import PromptBudget, PromptRefused, Turn, build_messages
+
+LEASE_MS = 6000
+LEASE_RENEWAL_SECONDS = 0.5
+
+Outcome = Literal["answered", "failed", "skipped"]
+
+
+class AnswerFailed(Exception):
+    """An answer that can't be given.
+
+    Args:
+        code: machine-readable error code.
+        detail: one sentence for people.
+    """
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+
+
+class AnswerLost(Exception):
+    """The question is no longer this worker's: cancelled, ended, or given to another attempt."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerationConfig:
+    """What shapes an answer.
+
+    Attributes:
+        system_prompt: the model's instructions.
+        max_tokens: longest answer, tokens.
+        context_tokens: the model's context, prompt and answer together, tokens.
+    """
+
+    system_prompt: str
+    max_tokens: int
+    context_tokens: int
+
+
+@dataclass
+class _Progress:
+    """What is known of an answer while it streams; times are monotonic seconds."""
+
+    requested_at: float
+    first_token_at: float | None = None
+    text: str = ""
+    usage: Usage | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generation:
+    """Answers questions with the model servers.
+
+    Attributes:
+        worker: this worker's name, written into the lease.
+        conversation: makes the conversation of a session id.
+    """
+
+    worker: str
+    questions: QuestionStore
+    frames: FrameStore
+    conversation: Callable[[str], Conversation]
+    events: Events
+    servers: ModelServers
+    config: GenerationConfig
+
+    async def answer(self, session_id: str, question_id: str, *, attempt: int) -> Outcome:
+        """Answer a question if it is still to be had.
+
+        Returns:
+            ``skipped`` when another worker has it, it was cancelled or its session has ended.
+        """
+        claimed = await self.questions.claim(
+            session_id, question_id, attempt=attempt, worker=self.worker, lease_ms=LEASE_MS
+        )
+        question = await self.questions.load(session_id, question_id) if claimed else None
+        if question is None:
+            return "skipped"
+        work = asyncio.create_task(self._answer(question))
+        guard = asyncio.create_task(self._keep_lease(question, work))
+        try:
+            return await work
+        except (AnswerLost, asyncio.CancelledError):
+            return "skipped"
+        finally:
+            guard.cancel()
+
+    async def _answer(self, question: Question) -> Outcome:
+        try:
+            response, text = await self._generate(question)
+        except (AnswerFailed, ModelError, PromptRefused) as error:
+            outcome = {"error": error.code, "detail": error.detail}
+            await self._finish(question, State.FAILED, outcome)
+            return "failed"
+        if await self._finish(question, State.DONE, response) and not question.live:
+            turn = Turn(question=question.text, answer=text)
+            await self.conversation(question.session_id).add(turn)
+        return "answered"
+
+    async def _keep_lease(self, question: Question, work: asyncio.Task[Outcome]) -> None:
+        """Say that the question is being answered; stop the work once it is no longer ours."""
+        ours = True
+        while ours:
+            await asyncio.sleep(LEASE_RENEWAL_SECONDS)
+            ours = await self.questions.renew(
+                question.session_id, question.id, attempt=question.attempt, lease_ms=LEASE_MS
+            )
+        work.cancel()
+
+    async def _finish(self, question: Question, state: State, outcome: dict[str, Any]) -> bool:
+        ours = await self.questions.finish(
+            question.session_id,
+            question.id,
+            state=state,
+            outcome=outcome,
+            attempt=question.attempt,
+        )
+        if ours:
+            await self.events.answer_finished(question.session_id, question.id)
+        return ours
+
+    async def _generate(self, question: Question) -> tuple[dict[str, Any], str]:
+        frame = await self.frames.get(question.session_id, question.frame_id)
+        if frame is None:
+            raise AnswerFailed("no_frame", "The frame expired before the model was free for it.")
+        messages = await self._messages(question, frame)
+        requested_at_epoch = time.time()
+        progress = _Progress(requested_at=time.monotonic())
+        await self._stream(question, messages, progress)
+        return self._response(question, frame, progress, requested_at_epoch), progress.text
+
+    async def _messages(self, question: Question, frame: EncodedFrame) -> list[dict[str, Any]]:
+        history = []
+        if not question.live:
+            history = await self.conversation(question.session_id).load()
+        return build_messages(
+            question.text,
+            frame=frame,
+            system_prompt=self.config.system_prompt,
+            history=history,
+            budget=PromptBudget(
+                context_tokens=self.config.context_tokens,
+                response_tokens=self.config.max_tokens,
+            ),
+        )
+
+    async def _stream(
+        self, question: Question, messages: list[dict[str, Any]], progress: _Progress
+    ) -> None:
+        batcher = ReplyBatcher()
+        async for part in self.servers.stream_chat(messages, max_tokens=self.config.max_tokens):
+            if isinstance(part, Usage):
+                progress.usage = part
+                continue
+            now = time.monotonic()
+            if progress.first_token_at is None:
+                progress.first_token_at = now
+            progress.text += part.text
+            if not question.live:
+                await self._publish(question, batcher.add(part.text, now=now))
+        await self._publish(question, batcher.flush())
+
+    async def _publish(self, question: Question, batch: str) -> None:
+        if not batch:
+            return
+        seq = await self.questions.append(
+            question.session_id, question.id, attempt=question.attempt, text=batch
+        )
+        if not seq:
+            raise AnswerLost
+        await self.events.answer_batch(question.session_id, question.id, seq=seq, text=batch)
+
+    def _response(
+        self,
+        question: Question,
+        frame: EncodedFrame,
+        progress: _Progress,
+        requested_at: float,
+    ) -> dict[str, Any]:
+        """Return the response without its text, which the batches hold (or, live, with it)."""
+        ended_at = time.monotonic()
+        waited = requested_at - question.asked_at
+        first = (progress.first_token_at or ended_at) - progress.requested_at
+        usage = progress.usage
+        info = FrameInfo(
+            age_ms=max(0, round((requested_at - frame.captured_at) * 1000)),
+            width=frame.width,
+            height=frame.height,
+            captured_at=round(frame.captured_at * 1000),
+        )
+        response: dict[str, Any] = {
+            "inference_time": round(ended_at - progress.requested_at, 4),
+            "ttft": round(max(0.0, waited) + first, 4),
+            "frame": asdict(info),
+            "usage": {
+                "prompt_tokens": usage.prompt_tokens if usage else 0,
+                "completion_tokens": usage.completion_tokens if usage else 0,
+            },
+        }
+        if question.live:
+            response["text"] = progress.text
+        return response

@@ -1,0 +1,43 @@
+"""Prometheus metrics of the chat; counts and times only."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from apps.chat.protocol import Error, LiveText, Response, ServerMessage
+
+SECONDS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 20, 30, 60, 120)
+
+SOCKETS = Gauge("qwencam_sockets", "Open WebSockets.")
+QUESTIONS = Counter("qwencam_questions_total", "Questions taken.")
+ANSWERS = Counter("qwencam_answers_total", "Answers delivered.", ["mode"])
+ERRORS = Counter("qwencam_errors_total", "Errors told to clients.", ["code"])
+TTFT = Histogram(
+    "qwencam_time_to_first_token_seconds",
+    "From a question's arrival to the model's first token.",
+    buckets=SECONDS,
+)
+INFERENCE = Histogram(
+    "qwencam_inference_seconds", "From the request at the model server to the end.", buckets=SECONDS
+)
+FRAME_AGE = Histogram(
+    "qwencam_answer_frame_age_seconds",
+    "Age of the frame when the model was asked about it.",
+    buckets=(0.01, 0.02, 0.04, 0.08, 0.12, 0.25, 0.5, 1, 2, 5),
+)
+
+
+def observe(message: ServerMessage) -> None:
+    """Count what ends a question."""
+    match message:
+        case Response():
+            ANSWERS.labels("ask").inc()
+            TTFT.observe(message.ttft)
+            INFERENCE.observe(message.inference_time)
+            FRAME_AGE.observe(message.frame["age_ms"] / 1000)
+        case LiveText():
+            ANSWERS.labels("live").inc()
+            INFERENCE.observe(message.inference_time)
+            FRAME_AGE.observe(message.frame["age_ms"] / 1000)
+        case Error():
+            ERRORS.labels(message.error).inc()
+        case _:
+            pass

@@ -1,0 +1,77 @@
+"""What one web process holds for its sockets and views, made once and handed on in the scope."""
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from django.conf import settings
+
+from apps.chat.asking import Asking, AskLimits
+from apps.chat.relay import MediaRelay
+from apps.chat.services import Services, privacy_policy, services
+from apps.streaming.capture import snapshot
+from apps.streaming.host import MediaHost
+
+Scope = MutableMapping[str, Any]
+Application = Callable[[Scope, Any, Any], Awaitable[None]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChatProcess:
+    """The parts that live as long as the process."""
+
+    host: MediaHost
+    services: Services
+    asking: Asking
+    relay: MediaRelay
+
+
+def build_process(host: MediaHost) -> ChatProcess:
+    """Return the parts of this process, wired by the settings; needs a running event loop."""
+    parts = services()
+    asking = Asking(
+        questions=parts.questions,
+        events=parts.events,
+        host=host,
+        snapshot=partial(
+            snapshot,
+            store=parts.frames,
+            policy=privacy_policy(),
+            max_edge=settings.FRAME_MAX_EDGE,
+            quality=settings.JPEG_QUALITY,
+            max_age=settings.FRAME_MAX_AGE_SECONDS,
+            timeout=settings.FRAME_WAIT_SECONDS,
+        ),
+        limits=AskLimits(
+            chars=settings.MAX_QUESTION_CHARS,
+            per_minute=settings.MAX_QUESTIONS_PER_MINUTE,
+            depth=settings.MAX_QUEUE_DEPTH,
+            stale_seconds=settings.MODEL_TIMEOUT_SECONDS + 60,
+        ),
+        wait=settings.FRAME_WAIT_SECONDS,
+    )
+    relay = MediaRelay(host=host, asking=asking, services=parts, grace=settings.PEER_GRACE_SECONDS)
+    return ChatProcess(host=host, services=parts, asking=asking, relay=relay)
+
+
+class ProcessScope:
+    """ASGI wrapper: puts ``chat_process`` and ``media_host`` into every scope.
+
+    daphne has no lifespan events, so the parts are made when the first request comes: by then
+    the event loop they belong to is running.
+    """
+
+    def __init__(self, application: Application, *, host: MediaHost) -> None:
+        self._application = application
+        self._host = host
+        self._process: ChatProcess | None = None
+
+    async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
+        """Hand the scope on with the process's parts in it."""
+        if self._process is None:
+            self._process = build_process(self._host)
+            self._process.relay.start()
+        scope["chat_process"] = self._process
+        scope["media_host"] = self._process.host
+        await self._application(scope, receive, send)

@@ -1,0 +1,346 @@
+"""The WebSocket's vocabulary: frozen messages, one ``parse``, one ``to_wire``.
+
+Pure: no socket, no Django. An invalid message can't be built, so nothing behind ``parse`` needs to
+look at a message's types again.
+"""
+
+import json
+from dataclasses import dataclass, fields
+from enum import IntEnum
+from typing import Any, ClassVar, Literal
+
+SUBPROTOCOL = "qwencam.v1"
+MAX_ID_CHARS = 64
+MAX_SDP_CHARS = 65_536
+
+
+class CloseCode(IntEnum):
+    """Why the server closes a socket (RFC 6455 section 7.4; 4000-4999 are the application's)."""
+
+    GOING_AWAY = 1001
+    RESTARTING = 1012
+    NOT_AUTHENTICATED = 4401
+    FORBIDDEN = 4403
+    ENDED = 4404
+    IDLE = 4408
+    TAKEN_OVER = 4409
+    MESSAGE_TOO_LARGE = 4413
+    TOO_MANY_MESSAGES = 4429
+
+
+class ProtocolError(Exception):
+    """A client's message that can't be taken.
+
+    Args:
+        code: machine-readable error code.
+        detail: one sentence for people; holds nothing the client sent.
+        id: the question it belongs to, if it named one.
+    """
+
+    def __init__(self, code: str, detail: str, *, id: str | None = None) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+        self.id = id
+
+
+def _require(condition: bool, sentence: str) -> None:
+    if not condition:
+        raise ProtocolError("bad_request", sentence)
+
+
+def _check_id(value: object) -> None:
+    _require(
+        isinstance(value, str) and 0 < len(value) <= MAX_ID_CHARS and value.isprintable(),
+        f"id must be a text of 1 to {MAX_ID_CHARS} printable characters.",
+    )
+
+
+# --- Client to server --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chat:
+    """A question about what the camera sees now."""
+
+    type: ClassVar[Literal["chat"]] = "chat"
+    content: str
+    id: str
+
+    def __post_init__(self) -> None:
+        _check_id(self.id)
+        _require(
+            isinstance(self.content, str) and bool(self.content.strip()),
+            "content must be a text that is not empty.",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cancel:
+    """Stop answering a question."""
+
+    type: ClassVar[Literal["cancel"]] = "cancel"
+    id: str
+
+    def __post_init__(self) -> None:
+        _check_id(self.id)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resume:
+    """Send again what came after batch ``after`` of an answer."""
+
+    type: ClassVar[Literal["resume"]] = "resume"
+    id: str
+    after: int = 0
+
+    def __post_init__(self) -> None:
+        _check_id(self.id)
+        _require(
+            isinstance(self.after, int) and not isinstance(self.after, bool) and self.after >= 0,
+            "after must be a whole number, 0 or more.",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offer:
+    """A WebRTC session description (RFC 8866) that offers one video track."""
+
+    type: ClassVar[Literal["offer"]] = "offer"
+    sdp: str
+
+    def __post_init__(self) -> None:
+        _require(
+            isinstance(self.sdp, str) and 0 < len(self.sdp) <= MAX_SDP_CHARS,
+            f"sdp must be a text of 1 to {MAX_SDP_CHARS} characters.",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A trickled ICE candidate (RFC 8838). Checked for shape, then dropped: the server learns the
+    client's address from the client's own checks and never sends to one it was told."""
+
+    type: ClassVar[Literal["candidate"]] = "candidate"
+    candidate: str | dict[str, Any] | None
+
+    def __post_init__(self) -> None:
+        line = self.candidate
+        if isinstance(line, dict):
+            line = line.get("candidate", "")
+        _require(line is None or isinstance(line, str), "candidate must be a text, object or null.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Live:
+    """Answer a standing prompt on sampled frames, ``rate`` times a second at most."""
+
+    type: ClassVar[Literal["live"]] = "live"
+    prompt: str
+    rate: float | None = None
+
+    def __post_init__(self) -> None:
+        _require(
+            isinstance(self.prompt, str) and bool(self.prompt.strip()),
+            "prompt must be a text that is not empty.",
+        )
+        rate = self.rate
+        _require(
+            rate is None
+            or (isinstance(rate, int | float) and not isinstance(rate, bool) and 0 < rate <= 30),
+            "rate must be a number above 0 and at most 30 per second.",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiveStop:
+    """End live mode."""
+
+    type: ClassVar[Literal["live_stop"]] = "live_stop"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ping:
+    """The client's heartbeat."""
+
+    type: ClassVar[Literal["ping"]] = "ping"
+
+
+ClientMessage = Chat | Cancel | Resume | Offer | Candidate | Live | LiveStop | Ping
+_CLIENT_TYPES: dict[str, type[ClientMessage]] = {
+    kind.type: kind for kind in (Chat, Cancel, Resume, Offer, Candidate, Live, LiveStop, Ping)
+}
+
+
+def parse(text: str, *, new_id: str) -> ClientMessage:
+    """Return the message in ``text``.
+
+    Args:
+        text: one JSON object.
+        new_id: the id of a question that came without one.
+
+    Raises:
+        ProtocolError: ``bad_json``, ``unknown_type`` or ``bad_request``.
+    """
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError):
+        raise ProtocolError("bad_json", "The message is not JSON.") from None
+    if not isinstance(data, dict):
+        raise ProtocolError("bad_json", "The message is not a JSON object.")
+    kind = data.get("type")
+    if not isinstance(kind, str) or kind not in _CLIENT_TYPES:
+        known = ", ".join(_CLIENT_TYPES)
+        raise ProtocolError("unknown_type", f"type must be one of {known}.")
+    if kind == "chat":
+        data.setdefault("id", new_id)
+    return _build(_CLIENT_TYPES[kind], data)
+
+
+def _build(kind: type[ClientMessage], data: dict[str, Any]) -> ClientMessage:
+    """Build the message from its known fields; others are ignored, so that clients may grow."""
+    names = {item.name for item in fields(kind)}
+    question = data.get("id") if "id" in names else None
+    try:
+        return kind(**{name: value for name, value in data.items() if name in names})
+    except TypeError:
+        raise ProtocolError("bad_request", f"A {kind.type} message lacks a field.") from None
+    except ProtocolError as error:
+        named = question if isinstance(question, str) and len(question) <= MAX_ID_CHARS else None
+        raise ProtocolError(error.code, error.detail, id=named) from None
+
+
+# --- Server to client --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameInfo:
+    """The frame an answer is about.
+
+    Attributes:
+        age_ms: from capture to the request at the model server, ms.
+        width, height: size in pixels as the model was given it.
+        captured_at: ms since the epoch.
+    """
+
+    age_ms: int
+    width: int
+    height: int
+    captured_at: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ready:
+    """First message of a socket: the session may be used."""
+
+    type: ClassVar[Literal["ready"]] = "ready"
+    session_id: str
+    limits: dict[str, float]
+    model: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """The WebRTC answer to an offer. Not to be confused with a model's answer (``Response``)."""
+
+    type: ClassVar[Literal["answer"]] = "answer"
+    sdp: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Queued:
+    """The question is taken; ``position`` 1 is next."""
+
+    type: ClassVar[Literal["queued"]] = "queued"
+    id: str
+    position: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Token:
+    """Batch ``seq`` (1, 2, 3 …) of an answer's text."""
+
+    type: ClassVar[Literal["token"]] = "token"
+    id: str
+    seq: int
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Response:
+    """The whole answer.
+
+    Attributes:
+        inference_time: from the request at the model server to its last token, s.
+        ttft: from the question's arrival here to the model's first token, s.
+    """
+
+    type: ClassVar[Literal["response"]] = "response"
+    id: str
+    text: str
+    inference_time: float
+    ttft: float
+    frame: dict[str, int]
+    usage: dict[str, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiveText:
+    """One answer of live mode."""
+
+    type: ClassVar[Literal["live"]] = "live"
+    text: str
+    inference_time: float
+    frame: dict[str, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Error:
+    """Something could not be done; ``id`` names the question when there is one."""
+
+    type: ClassVar[Literal["error"]] = "error"
+    error: str
+    detail: str
+    id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stream:
+    """State of the camera's stream as the server sees it."""
+
+    type: ClassVar[Literal["stream"]] = "stream"
+    state: str
+    width: int
+    height: int
+    fps: float
+    error: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """The session has ended; the socket closes next."""
+
+    type: ClassVar[Literal["ended"]] = "ended"
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pong:
+    """Reply to a ping."""
+
+    type: ClassVar[Literal["pong"]] = "pong"
+
+
+ServerMessage = (
+    Ready | Answer | Queued | Token | Response | LiveText | Error | Stream | Ended | Pong
+)
+
+
+def to_wire(message: ServerMessage) -> str:
+    """Return a message as JSON text; fields that are ``None`` are left out."""
+    body: dict[str, Any] = {"type": message.type}
+    for item in fields(message):
+        value = getattr(message, item.name)
+        if value is not None:
+            body[item.name] = value
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":"))

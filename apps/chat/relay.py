@@ -1,0 +1,139 @@
+"""Ties this process's peer connections to the rest of the platform.
+
+Other processes ask for frames and end sessions over the channel layer; the sockets of a session,
+wherever they are, hear of its stream's state; a peer connection that no socket belongs to closes.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Coroutine
+from typing import Any
+
+from channels.layers import get_channel_layer
+
+from apps.chat import presence
+from apps.chat.asking import Asking
+from apps.chat.events import media_group
+from apps.chat.services import Services
+from apps.streaming.host import MediaHost, StreamState
+
+logger = logging.getLogger(__name__)
+
+SWEEP_SECONDS = 2.0
+STREAM_TTL_SECONDS = 8
+RETRY_SECONDS = 0.5
+
+
+class MediaRelay:
+    """Owns two tasks: one hears the channel layer, one sweeps over the peer connections.
+
+    Args:
+        grace: how long a peer connection outlives its socket, s.
+    """
+
+    def __init__(
+        self, *, host: MediaHost, asking: Asking, services: Services, grace: float
+    ) -> None:
+        self._host = host
+        self._asking = asking
+        self._services = services
+        self._grace = grace
+        self._layer: Any = get_channel_layer()
+        self._channel = ""
+        self._streams: dict[str, StreamState] = {}
+        self._alone_since: dict[str, float] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def start(self) -> None:
+        """Begin; called once, on the event loop."""
+        self._host.subscribe(self._on_stream)
+        self._own(self._hear())
+        self._own(self._sweep())
+
+    async def aclose(self) -> None:
+        """End what was started."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _own(self, work: Coroutine[Any, Any, Any]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # --- From other processes ------------------------------------------------------------------
+
+    async def _hear(self) -> None:
+        """Receive on one channel that is in the media group of every session held here."""
+        while True:
+            try:
+                self._channel = await self._layer.new_channel()
+                for session_id in self._streams:
+                    await self._layer.group_add(media_group(session_id), self._channel)
+                while True:
+                    self._handle(await self._layer.receive(self._channel))
+            except Exception as error:  # Redis is away: begin again until it is back.
+                logger.warning("The media relay lost its channel: %s", type(error).__name__)
+                await asyncio.sleep(RETRY_SECONDS)
+
+    def _handle(self, event: dict[str, Any]) -> None:
+        session_id = event["session_id"]
+        if event["type"] == "frame.wanted":
+            self._own(self._take_frame(session_id, event["id"]))
+        elif event["type"] == "session.ended":
+            self._own(self._host.close(session_id, "The session has ended."))
+
+    async def _take_frame(self, session_id: str, question_id: str) -> None:
+        peer = self._host.get(session_id)
+        if peer is not None:
+            await self._asking.take_frame(peer, session_id, question_id)
+
+    # --- To other processes --------------------------------------------------------------------
+
+    def stream_of(self, session_id: str) -> StreamState | None:
+        """Return the state of a session's stream when this process holds it."""
+        return self._streams.get(session_id)
+
+    def _on_stream(self, state: StreamState) -> None:
+        if state.state == "closed":
+            self._streams.pop(state.session_id, None)
+        else:
+            self._streams[state.session_id] = state
+        self._own(self._announce(state))
+
+    async def _announce(self, state: StreamState) -> None:
+        redis = self._services.redis
+        group = media_group(state.session_id)
+        try:
+            if state.session_id not in self._streams:
+                await self._layer.group_discard(group, self._channel)
+                await presence.withdraw_stream(redis, state.session_id)
+            else:
+                await self._layer.group_add(group, self._channel)
+                ttl = STREAM_TTL_SECONDS
+                await presence.announce_stream(redis, state.session_id, ttl=ttl)
+            await self._services.events.stream_changed(state)
+        except Exception as error:  # Redis is away: the sweep says it again.
+            logger.warning("A stream's state went unheard: %s", type(error).__name__)
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            try:
+                await self.sweep(now=time.monotonic())
+            except Exception as error:  # Redis is away: nothing is known, so nothing is closed.
+                logger.warning("The sweep over streams failed: %s", type(error).__name__)
+
+    async def sweep(self, *, now: float) -> None:
+        """Renew what is known of each stream; close those without a socket for too long."""
+        for session_id in list(self._streams):
+            ttl = STREAM_TTL_SECONDS
+            await presence.announce_stream(self._services.redis, session_id, ttl=ttl)
+            if await presence.has_socket(self._services.redis, session_id):
+                self._alone_since.pop(session_id, None)
+            elif now - self._alone_since.setdefault(session_id, now) >= self._grace:
+                await self._host.close(session_id, "The page was closed.")
+                await self._services.frames.forget(session_id)
+        for session_id in self._alone_since.keys() - self._streams.keys():
+            del self._alone_since[session_id]

@@ -1,0 +1,67 @@
+"""Celery's door: ids come in, one function is called."""
+
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+from celery import shared_task
+from celery.signals import worker_ready, worker_shutdown
+from django.conf import settings
+
+from apps.camera_sessions import lifecycle
+from apps.chat.generation import Generation, GenerationConfig, Outcome
+from apps.chat.services import services
+from apps.chat.worker_loop import worker_loop, worker_name
+from apps.inference.client import ModelServers
+
+
+@cache
+def model_servers() -> ModelServers:
+    """Return this process's connections to the model servers; used on the worker's loop only."""
+    return ModelServers(
+        base_urls=settings.VLLM_BASE_URLS,
+        api_key=settings.VLLM_API_KEY,
+        model=settings.MODEL_NAME,
+        stall_seconds=settings.MODEL_STALL_SECONDS,
+        timeout_seconds=settings.MODEL_TIMEOUT_SECONDS,
+    )
+
+
+async def generate(session_id: str, question_id: str, attempt: int) -> Outcome:
+    """Answer a question with the parts of the worker's loop."""
+    parts = services()
+    generation = Generation(
+        worker=worker_name(),
+        questions=parts.questions,
+        frames=parts.frames,
+        conversation=parts.conversation,
+        events=parts.events,
+        servers=model_servers(),
+        config=GenerationConfig(
+            system_prompt=settings.SYSTEM_PROMPT,
+            max_tokens=settings.RESPONSE_MAX_TOKENS,
+            context_tokens=settings.MODEL_MAX_TOKENS,
+        ),
+    )
+    return await generation.answer(session_id, question_id, attempt=attempt)
+
+
+@shared_task(ignore_result=True)
+def answer_question(session_id: str, question_id: str, attempt: int) -> None:
+    """Answer a question and count the outcome in the session's row."""
+    outcome = worker_loop().run(generate(session_id, question_id, attempt))
+    if outcome != "skipped":
+        counted = "answers" if outcome == "answered" else "errors"
+        lifecycle.count(UUID(session_id), **{counted: 1})
+
+
+@worker_ready.connect
+def start_loop(**_: Any) -> None:
+    """Announce the worker as soon as it takes tasks."""
+    worker_loop()
+
+
+@worker_shutdown.connect
+def stop_loop(**_: Any) -> None:
+    """End the loop with the worker."""
+    worker_loop().stop()

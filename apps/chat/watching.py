@@ -1,0 +1,86 @@
+"""Watches over one question until it ends, so that a lost worker never leaves it hanging."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from apps.chat import presence
+from apps.chat.events import Events
+from apps.chat.questions import Question, QuestionStore, State
+
+LOOK_SECONDS = 1.0
+
+Dispatch = Callable[[str, str, int], Awaitable[None]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patience:
+    """How long a question may stay where it is, s.
+
+    Attributes:
+        frame: without a frame.
+        worker: waiting while no worker is known.
+        answer: in all.
+    """
+
+    frame: float
+    worker: float = 20.0
+    answer: float = 180.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watch:
+    """Looks at a question every second and ends it, or has it answered again, when it is stuck."""
+
+    questions: QuestionStore
+    events: Events
+    patience: Patience
+    dispatch: Dispatch
+
+    async def until_ended(self, session_id: str, question_id: str) -> None:
+        """Return once the question has ended; an end that nobody announced is announced."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            question = await self.questions.load(session_id, question_id)
+            if question is None or question.state in {State.DONE, State.FAILED}:
+                await self.events.answer_finished(session_id, question_id)
+                return
+            await self.look(question)
+
+    async def look(self, question: Question) -> None:
+        """Do what the question's state and age ask for."""
+        age = time.time() - question.asked_at
+        leased = await self.questions.is_leased(question.session_id, question.id)
+        if question.state is State.RUNNING and not leased:
+            await self._replace_worker(question)
+        elif question.state is State.WAITING and not question.frame_id:
+            if age > self.patience.frame:
+                await self._fail(question, "no_stream", "No camera stream came; start the camera.")
+        elif age > self.patience.answer:
+            await self._fail(question, "model_timeout", "The model took too long; ask again.")
+        elif question.state is State.WAITING and age > self.patience.worker:
+            await self._fail_without_workers(question)
+
+    async def _replace_worker(self, question: Question) -> None:
+        if await self.questions.retry(question.session_id, question.id):
+            await self.dispatch(question.session_id, question.id, 2)
+            return
+        # Between look and retry the answer may have ended: then this changes nothing.
+        detail = "The worker that was answering has stopped; please ask again."
+        await self._fail(question, "worker_lost", detail)
+
+    async def _fail_without_workers(self, question: Question) -> None:
+        if not await presence.workers(self.questions.redis):
+            await self._fail(question, "worker_lost", "No inference worker is running; ask again.")
+
+    async def _fail(self, question: Question, code: str, detail: str) -> None:
+        outcome = {"error": code, "detail": detail}
+        if await self.questions.finish(
+            question.session_id,
+            question.id,
+            state=State.FAILED,
+            outcome=outcome,
+            attempt=question.attempt,
+        ):
+            await self.events.answer_finished(question.session_id, question.id)

@@ -1,0 +1,29 @@
+"""The ASGI application: HTTP by Django, WebSockets by Channels, media in the same process."""
+
+import os
+
+from channels.routing import ProtocolTypeRouter, URLRouter
+from django.core.asgi import get_asgi_application
+from django.urls import path
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "qwencam_site.settings")
+django_application = get_asgi_application()
+
+# Models may be imported only now that the apps are loaded.
+from apps.chat.consumers import SessionConsumer  # noqa: E402
+from apps.chat.process import ProcessScope  # noqa: E402
+from apps.streaming.host import MediaHost  # noqa: E402
+from qwencam_site.media import media_config  # noqa: E402
+from qwencam_site.origins import BrowserOrigins  # noqa: E402
+
+websocket_routes = [path("ws/<uuid:session_id>", SessionConsumer.as_asgi())]
+
+application = ProcessScope(
+    ProtocolTypeRouter(
+        {
+            "http": django_application,
+            "websocket": BrowserOrigins(URLRouter(websocket_routes)),
+        }
+    ),
+    host=MediaHost(media_config()),
+)

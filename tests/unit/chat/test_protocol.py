@@ -1,0 +1,79 @@
+"""The socket's vocabulary: what is valid is built, all else is one clear error."""
+
+import json
+
+import pytest
+
+from apps.chat import protocol
+from apps.chat.protocol import ProtocolError
+
+
+def parse(**data: object) -> protocol.ClientMessage:
+    return protocol.parse(json.dumps(data), new_id="new")
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"type": "chat", "content": "Hi", "id": "1"}, protocol.Chat(content="Hi", id="1")),
+        ({"type": "chat", "content": "Hi"}, protocol.Chat(content="Hi", id="new")),
+        ({"type": "cancel", "id": "1"}, protocol.Cancel(id="1")),
+        ({"type": "resume", "id": "1", "after": 3}, protocol.Resume(id="1", after=3)),
+        ({"type": "offer", "sdp": "v=0"}, protocol.Offer(sdp="v=0")),
+        ({"type": "candidate", "candidate": None}, protocol.Candidate(candidate=None)),
+        ({"type": "live", "prompt": "?", "rate": 1}, protocol.Live(prompt="?", rate=1)),
+        ({"type": "live_stop"}, protocol.LiveStop()),
+        ({"type": "ping", "unknown": 1}, protocol.Ping()),
+    ],
+)
+def test_a_valid_message_is_built(data: dict, message: protocol.ClientMessage):
+    assert parse(**data) == message
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("", "bad_json"),
+        ("{", "bad_json"),
+        ("[]", "bad_json"),
+        ("[" * 100_000, "bad_json"),
+        ("{}", "unknown_type"),
+        ('{"type": "upload"}', "unknown_type"),
+        ('{"type": ["chat"]}', "unknown_type"),
+        ('{"type": "chat"}', "bad_request"),
+        ('{"type": "chat", "content": ""}', "bad_request"),
+        ('{"type": "chat", "content": "  "}', "bad_request"),
+        ('{"type": "chat", "content": 5}', "bad_request"),
+        ('{"type": "chat", "content": "x", "id": 5}', "bad_request"),
+        ('{"type": "chat", "content": "x", "id": ""}', "bad_request"),
+        ('{"type": "chat", "content": "x", "id": "a\\nb"}', "bad_request"),
+        ('{"type": "cancel"}', "bad_request"),
+        ('{"type": "resume", "id": "1", "after": -1}', "bad_request"),
+        ('{"type": "resume", "id": "1", "after": true}', "bad_request"),
+        ('{"type": "offer", "sdp": 1}', "bad_request"),
+        ('{"type": "live", "prompt": "x", "rate": 0}', "bad_request"),
+        ('{"type": "live", "prompt": "x", "rate": 1e9}', "bad_request"),
+        ('{"type": "candidate", "candidate": 1}', "bad_request"),
+    ],
+)
+def test_an_invalid_message_is_one_clear_error(text: str, code: str):
+    with pytest.raises(ProtocolError) as caught:
+        protocol.parse(text, new_id="new")
+    assert caught.value.code == code
+    assert caught.value.detail.endswith(".")
+
+
+def test_an_error_names_the_question_it_belongs_to():
+    with pytest.raises(ProtocolError) as caught:
+        parse(type="chat", content="", id="q1")
+    assert caught.value.id == "q1"
+
+
+def test_what_is_absent_is_left_out_on_the_wire():
+    wire = json.loads(protocol.to_wire(protocol.Error(error="busy", detail="Wait.")))
+    assert wire == {"type": "error", "error": "busy", "detail": "Wait."}
+
+
+def test_text_goes_out_as_it_is():
+    message = protocol.Token(id="1", seq=2, text="«красный» 🔴")
+    assert json.loads(protocol.to_wire(message))["text"] == "«красный» 🔴"

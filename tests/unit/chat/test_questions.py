@@ -1,0 +1,128 @@
+"""Questions in Redis: claimed once, retried once, ended once, gone with their session."""
+
+import asyncio
+
+import pytest
+from redis.asyncio import Redis
+
+from apps.chat.questions import QUEUE, QuestionStore, State
+
+
+@pytest.fixture
+def questions(redis: Redis) -> QuestionStore:
+    return QuestionStore(redis, ttl=60)
+
+
+async def claim(questions: QuestionStore, *, attempt: int = 1, lease_ms: int = 5000) -> bool:
+    return await questions.claim("s", "q", attempt=attempt, worker="w", lease_ms=lease_ms)
+
+
+async def ask(questions: QuestionStore, text: str = "What?") -> None:
+    assert await questions.create("s", "q", text=text, live=False)
+
+
+async def test_a_question_is_stored_whole_and_with_an_end_of_life(
+    questions: QuestionStore, redis: Redis
+):
+    await ask(questions, "Ist das ein Kreis? 🔴")
+    question = await questions.load("s", "q")
+    assert question is not None
+    assert (question.text, question.state) == ("Ist das ein Kreis? 🔴", State.WAITING)
+    assert 0 < await redis.ttl("question:s:q") <= 60
+
+
+async def test_an_id_is_used_once_a_session(questions: QuestionStore):
+    await ask(questions)
+    assert not await questions.create("s", "q", text="Again?", live=False)
+    assert await questions.create("stranger", "q", text="Mine.", live=False)
+
+
+async def test_only_one_worker_gets_a_question(questions: QuestionStore):
+    await ask(questions)
+    claims = await asyncio.gather(*(claim(questions) for _ in range(10)))
+    assert sum(claims) == 1
+
+
+async def test_batches_are_numbered_from_one(questions: QuestionStore):
+    await ask(questions)
+    await claim(questions)
+    numbers = [await questions.append("s", "q", attempt=1, text=text) for text in "abc"]
+    assert numbers == [1, 2, 3]
+    assert await questions.batches("s", "q", after=0) == ["a", "b", "c"]
+    assert await questions.batches("s", "q", after=2) == ["c"]
+    assert await questions.batches("s", "q", after=3) == []
+
+
+async def test_a_question_without_a_lease_is_retried_once(questions: QuestionStore):
+    await ask(questions)
+    await claim(questions, lease_ms=1)
+    await asyncio.sleep(0.01)
+    assert await questions.retry("s", "q")
+    assert not await claim(questions, attempt=1)
+    assert await claim(questions, attempt=2, lease_ms=1)
+    await asyncio.sleep(0.01)
+    assert not await questions.retry("s", "q")
+
+
+async def test_a_leased_question_is_not_retried(questions: QuestionStore):
+    await ask(questions)
+    await claim(questions)
+    assert not await questions.retry("s", "q")
+
+
+async def test_an_answer_that_has_begun_is_not_retried(questions: QuestionStore):
+    await ask(questions)
+    await claim(questions, lease_ms=1)
+    await questions.append("s", "q", attempt=1, text="A")
+    await asyncio.sleep(0.01)
+    assert not await questions.retry("s", "q")
+
+
+async def test_a_worker_that_comes_back_late_changes_nothing(questions: QuestionStore):
+    await ask(questions)
+    await claim(questions, lease_ms=1)
+    await asyncio.sleep(0.01)
+    await questions.retry("s", "q")
+    await claim(questions, attempt=2)
+    assert await questions.append("s", "q", attempt=1, text="late") == 0
+    assert not await questions.renew("s", "q", attempt=1, lease_ms=5000)
+    assert not await questions.finish("s", "q", state=State.DONE, outcome={}, attempt=1)
+    assert await questions.append("s", "q", attempt=2, text="A") == 1
+
+
+async def test_a_question_ends_once_and_leaves_the_queue(questions: QuestionStore, redis: Redis):
+    await ask(questions)
+    assert await questions.depth(older_than=0) == 1
+    first = {"error": "cancelled", "detail": "."}
+    assert await questions.finish("s", "q", state=State.FAILED, outcome=first)
+    assert not await questions.finish("s", "q", state=State.DONE, outcome={})
+    assert await questions.depth(older_than=0) == 0
+    question = await questions.load("s", "q")
+    assert question is not None
+    assert question.outcome == first
+
+
+async def test_questions_too_old_to_be_answered_leave_the_queue(questions: QuestionStore):
+    await ask(questions)
+    assert await questions.depth(older_than=1e12) == 0
+
+
+async def test_live_questions_do_not_fill_the_queue(questions: QuestionStore):
+    await questions.create("s", "live-1", text="What?", live=True)
+    assert await questions.depth(older_than=0) == 0
+
+
+async def test_a_session_that_ends_leaves_nothing_behind(questions: QuestionStore, redis: Redis):
+    await ask(questions)
+    await claim(questions)
+    await questions.append("s", "q", attempt=1, text="A")
+    await questions.create("stranger", "q", text="Mine.", live=False)
+    await questions.forget("s")
+    assert {key for key in await redis.keys("*") if b"stranger" not in key} == {QUEUE.encode()}
+    assert [member async for member, _ in redis.zscan_iter(QUEUE)] == [b"stranger:q"]
+
+
+async def test_one_question_can_be_dropped(questions: QuestionStore):
+    await ask(questions)
+    await questions.drop("s", "q")
+    assert await questions.load("s", "q") is None
