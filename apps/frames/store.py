@@ -1,0 +1,84 @@
+"""Encoded frames in Redis for a few seconds: the only place where frame keys are known."""
+
+import asyncio
+import re
+import struct
+from dataclasses import dataclass
+from typing import Final
+
+from redis.asyncio import Redis
+
+from apps.frames.encoding import encode
+from apps.frames.types import EncodedFrame, FilteredFrame
+
+_HEADER: Final = struct.Struct(">BHHd16s")
+"""Layout version, width, height, captured_at (seconds since epoch), uuid; the JPEG follows."""
+
+_VERSION: Final = 1
+_SCAN_BATCH: Final = 500
+
+
+@dataclass(frozen=True)
+class FrameStore:
+    """Frames by session and id. `ttl` is seconds; no key ever exists without it.
+
+    `redis` hands out bytes (`decode_responses=False`).
+    """
+
+    redis: Redis
+    ttl: float
+
+    async def put(
+        self, session_id: str, frame_id: str, frame: FilteredFrame, *, quality: int
+    ) -> EncodedFrame:
+        """Encode `frame` in a thread, store it and return what was stored.
+
+        Only a filtered frame is accepted: TypeError for anything else.
+        """
+        encoded = await asyncio.to_thread(encode, frame, quality=quality)
+        await self.redis.set(
+            _key(session_id, frame_id), _pack(encoded), px=max(1, round(self.ttl * 1000))
+        )
+        return encoded
+
+    async def get(self, session_id: str, frame_id: str) -> EncodedFrame | None:
+        """Return that frame, or None when it expired or never was."""
+        payload = await self.redis.get(_key(session_id, frame_id))
+        return _unpack(payload) if isinstance(payload, bytes) else None
+
+    async def forget(self, session_id: str) -> int:
+        """Delete every frame of that session now; return how many there were."""
+        pattern = f"frame:{_escape(session_id)}:*"
+        deleted = 0
+        async for key in self.redis.scan_iter(match=pattern, count=_SCAN_BATCH):
+            deleted += await self.redis.unlink(key)
+        return deleted
+
+
+def _key(session_id: str, frame_id: str) -> str:
+    return f"frame:{session_id}:{frame_id}"
+
+
+def _escape(text: str) -> str:
+    """Return `text` so that a Redis glob pattern takes it literally."""
+    return re.sub(r"([*?\[\]\\])", r"\\\1", text)
+
+
+def _pack(frame: EncodedFrame) -> bytes:
+    header = _HEADER.pack(
+        _VERSION, frame.width, frame.height, frame.captured_at, bytes.fromhex(frame.uuid)
+    )
+    return header + frame.jpeg
+
+
+def _unpack(payload: bytes) -> EncodedFrame | None:
+    if len(payload) < _HEADER.size or payload[0] != _VERSION:
+        return None
+    _, width, height, captured_at, uuid = _HEADER.unpack_from(payload)
+    return EncodedFrame(
+        jpeg=payload[_HEADER.size :],
+        width=width,
+        height=height,
+        captured_at=captured_at,
+        uuid=uuid.hex(),
+    )

@@ -1,0 +1,87 @@
+"""Frames in Redis.
+
+Guards: every key has a TTL from its first moment, one session cannot reach another's frames,
+only a filtered frame is accepted, and nothing odd in Redis is taken for a frame.
+"""
+
+import asyncio
+
+import pytest
+from redis.asyncio import Redis
+
+from apps.frames.privacy import PrivacyPolicy, apply
+from apps.frames.store import FrameStore
+from apps.frames.types import FilteredFrame
+from tests.unit.frames.pictures import raw_frame
+
+
+@pytest.fixture
+def frame() -> FilteredFrame:
+    return apply(raw_frame(640, 480), PrivacyPolicy(), max_edge=448)
+
+
+async def test_a_frame_comes_back_whole(redis: Redis, frame: FilteredFrame):
+    store = FrameStore(redis, ttl=30)
+    stored = await store.put("s1", "f1", frame, quality=80)
+    assert stored.jpeg[:2] == b"\xff\xd8"
+    assert await store.get("s1", "f1") == stored
+
+
+async def test_the_key_lives_for_the_ttl_and_no_longer(redis: Redis, frame: FilteredFrame):
+    await FrameStore(redis, ttl=30).put("s1", "f1", frame, quality=80)
+    assert 0 < await redis.pttl("frame:s1:f1") <= 30_000
+    short = FrameStore(redis, ttl=0.05)
+    await short.put("s1", "f2", frame, quality=80)
+    await asyncio.sleep(0.1)
+    assert await short.get("s1", "f2") is None
+
+
+async def test_the_ttl_is_part_of_the_write(redis: Redis, frame: FilteredFrame):
+    """One command, so that no crash in between can leave a frame behind for ever."""
+    async with redis.monitor() as monitor:
+        await FrameStore(redis, ttl=30).put("s1", "f1", frame, quality=80)
+        commands: list[str] = []
+        while not any("frame:s1:f1" in command for command in commands):
+            commands.append((await asyncio.wait_for(monitor.next_command(), 2))["command"])
+    assert commands[-1].startswith("SET frame:s1:f1")
+    assert commands[-1].endswith("PX 30000")
+
+
+async def test_strangers_see_nothing(redis: Redis, frame: FilteredFrame):
+    store = FrameStore(redis, ttl=30)
+    await store.put("owner", "f1", frame, quality=80)
+    assert await store.get("stranger", "f1") is None
+
+
+async def test_forget_removes_that_session_only(redis: Redis, frame: FilteredFrame):
+    store = FrameStore(redis, ttl=30)
+    for number in range(3):
+        await store.put("s1", f"f{number}", frame, quality=80)
+    await store.put("s12", "f1", frame, quality=80)
+    assert await store.forget("s1") == 3
+    assert await store.get("s1", "f0") is None
+    assert await store.get("s12", "f1") is not None
+
+
+async def test_forget_takes_a_session_id_literally(redis: Redis, frame: FilteredFrame):
+    store = FrameStore(redis, ttl=30)
+    await store.put("s1", "f1", frame, quality=80)
+    assert await store.forget("*") == 0
+    assert await store.forget("s[1]") == 0
+
+
+async def test_raw_frames_are_refused(redis: Redis):
+    with pytest.raises(TypeError):
+        await FrameStore(redis, ttl=30).put(
+            "s1",
+            "f1",
+            raw_frame(64, 48),  # type: ignore[arg-type]
+            quality=80,
+        )
+    assert await redis.dbsize() == 0
+
+
+@pytest.mark.parametrize("payload", [b"", b"\x01", b"\x09" + bytes(40)])
+async def test_what_is_not_a_frame_is_no_frame(redis: Redis, payload: bytes):
+    await redis.set("frame:s1:f1", payload, ex=5)
+    assert await FrameStore(redis, ttl=30).get("s1", "f1") is None
