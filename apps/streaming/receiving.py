@@ -1,0 +1,264 @@
+"""The three places where a stream's receiver differs from aiortc's own.
+
+- Its decoder's queue is bounded: aiortc's is not, so a slow decoder would fall behind for ever.
+- A frame is released with its last packet. aiortc waits for the next frame's first packet: one
+  frame's time late, half a second at 2 frames a second.
+- A gap that no retransmission fills is left behind after half a second. aiortc waits until 512
+  packets are buffered, many seconds of a slow stream.
+
+They replace private attributes of `RTCRtpReceiver`, so they are tied to the versions they were
+tested with. With another version the stream runs on aiortc's own, still behind `decoder`'s guard.
+"""
+
+import asyncio
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from typing import Final
+
+import aiortc
+from aiortc.jitterbuffer import JitterBuffer, JitterFrame
+from aiortc.rtcrtpparameters import RTCRtpCodecParameters
+from aiortc.rtp import RtpPacket
+from aiortc.utils import uint16_add, uint32_add
+
+from apps.streaming.decoder import LedgerCodec, Resync
+from apps.streaming.ledger import StreamLedger
+from apps.streaming.limits import FrameLimits
+
+logger = logging.getLogger(__name__)
+
+TESTED_AIORTC: Final = ("1.16.0",)
+
+INBOX_CAPACITY: Final = 30
+"""Encoded frames that may wait for the decoder: a second of video."""
+
+GAP_PATIENCE: Final = 45_000
+"""RTP clock ticks (90 kHz) to wait for a retransmission: half a second."""
+
+_JITTER_CAPACITY: Final = 512
+_POLL_SECONDS: Final = 1.0
+_JOIN_SECONDS: Final = 5.0
+
+Parcel = tuple[RTCRtpCodecParameters, JitterFrame]
+
+
+class FrameRun(JitterFrame):
+    """Frames that became complete with one packet, oldest first.
+
+    It is the first of them; `later` holds the rest. `after_gap` tells that frames before it are
+    lost.
+    """
+
+    def __init__(self, frames: Sequence[JitterFrame], *, after_gap: bool) -> None:
+        """Take `frames`, at least one."""
+        super().__init__(frames[0].data, frames[0].timestamp)
+        self.later = frames[1:]
+        self.after_gap = after_gap
+        self._sent_at = frames[0].timestamp
+
+    def unfold(self) -> list[JitterFrame]:
+        """Return all frames, their timestamps moved as aiortc moved the first one's."""
+        moved = [JitterFrame(self.data, self.timestamp)]
+        for frame in self.later:
+            distance = uint32_add(frame.timestamp, -self._sent_at)
+            moved.append(JitterFrame(frame.data, self.timestamp + distance))
+        return moved
+
+
+class PromptJitterBuffer(JitterBuffer):
+    """Releases a frame as soon as its packets are complete, and leaves gaps behind in time.
+
+    RFC 7741 and RFC 6184 set the RTP marker bit on a frame's last packet. A sender that sets it
+    elsewhere is found out by the first frame that goes on after its marker; from then on the
+    stream is treated as aiortc does.
+    """
+
+    def __init__(self) -> None:
+        """Start empty, sized like aiortc's own video buffer."""
+        super().__init__(capacity=_JITTER_CAPACITY, is_video=True)
+        self._trusts_marker = True
+        self._released: int | None = None
+        self._gap_since: int | None = None
+        self._after_gap = False
+
+    def add(self, packet: RtpPacket) -> tuple[bool, JitterFrame | None]:
+        """Take a packet; return whether a keyframe is needed, and what became complete."""
+        gave_up = self._gives_up(packet)
+        overflowed, frame = super().add(packet)
+        if overflowed and isinstance(frame, FrameRun):
+            frame.after_gap = True
+        elif overflowed:
+            self._after_gap = True
+        return gave_up or overflowed, frame
+
+    def _gives_up(self, packet: RtpPacket) -> bool:
+        """Forget everything that waits behind a gap for too long."""
+        if self._gap_since is None:
+            return False
+        waited = uint32_add(packet.timestamp, -self._gap_since)
+        if not GAP_PATIENCE < waited < 1 << 31:
+            return False
+        self.remove(self.capacity)
+        self._origin = packet.sequence_number
+        self._gap_since = None
+        self._after_gap = True
+        return True
+
+    def _remove_frame(self, sequence_number: int) -> JitterFrame | None:
+        packets = self._contiguous()
+        self._note_gap(sequence_number, len(packets))
+        frames, used = self._complete(packets)
+        if not frames:
+            return None
+        self._released = frames[-1].timestamp
+        self.remove(used)
+        after_gap, self._after_gap = self._after_gap, False
+        return FrameRun(frames, after_gap=after_gap)
+
+    def _contiguous(self) -> list[RtpPacket]:
+        packets: list[RtpPacket] = []
+        for count in range(self._capacity):
+            packet = self._packets[((self._origin or 0) + count) % self._capacity]
+            if packet is None:
+                break
+            packets.append(packet)
+        return packets
+
+    def _note_gap(self, sequence_number: int, contiguous: int) -> None:
+        if uint16_add(sequence_number, -(self._origin or 0)) < contiguous:
+            self._gap_since = None
+        elif self._gap_since is None:
+            newest = self._packets[sequence_number % self._capacity]
+            self._gap_since = newest.timestamp if newest else None
+
+    def _complete(self, packets: list[RtpPacket]) -> tuple[list[JitterFrame], int]:
+        """Return the complete frames at the head of `packets`, and how many packets they are."""
+        frames: list[JitterFrame] = []
+        used = 0
+        for index, packet in enumerate(packets):
+            if index > used and packet.timestamp != packets[used].timestamp:
+                frames.append(_joined(packets[used:index]))
+                used = index
+            if index == used:
+                self._check_marker(packet, frames)
+            if packet.marker and self._trusts_marker:
+                frames.append(_joined(packets[used : index + 1]))
+                used = index + 1
+        return frames, used
+
+    def _check_marker(self, packet: RtpPacket, frames: list[JitterFrame]) -> None:
+        """Stop trusting markers when a frame goes on after its marked packet."""
+        released = frames[-1].timestamp if frames else self._released
+        if packet.timestamp == released and _payload(packet) and self._trusts_marker:
+            self._trusts_marker = False
+            logger.info("A sender marks packets within a frame; its frames are released later.")
+
+
+def _payload(packet: RtpPacket) -> bytes:
+    data: bytes = packet._data  # type: ignore[attr-defined]
+    return data
+
+
+def _joined(packets: list[RtpPacket]) -> JitterFrame:
+    return JitterFrame(b"".join(map(_payload, packets)), packets[0].timestamp)
+
+
+class DecoderInbox:
+    """The encoded frames that wait for a stream's decoder thread, `capacity` at most.
+
+    When the decoder falls behind, all that waits is dropped, and the decoder is told to go on
+    with the next keyframe: newest wins. Stands in for the `queue.Queue` of aiortc's receiver.
+    """
+
+    def __init__(self, *, ledger: StreamLedger, capacity: int = INBOX_CAPACITY) -> None:
+        """Start empty and open."""
+        self._ledger = ledger
+        self._capacity = capacity
+        self._parcels: deque[Parcel] = deque()
+        self._closed = False
+        self._changed = threading.Condition()
+        self._reader: threading.Thread | None = None
+
+    def put(self, parcel: Parcel | None) -> None:
+        """Add a frame and what came with it; None closes the inbox (event loop thread)."""
+        if parcel is None:
+            self.close()
+            return
+        codec, frame = parcel
+        now = time.time()
+        with self._changed:
+            if self._closed:
+                return
+            if isinstance(frame, FrameRun) and frame.after_gap:
+                self._parcels.append((codec, Resync()))
+            for part in frame.unfold() if isinstance(frame, FrameRun) else [frame]:
+                self._append(codec, part, now)
+            self._changed.notify()
+
+    def _append(self, codec: RTCRtpCodecParameters, frame: JitterFrame, now: float) -> None:
+        if len(self._parcels) >= self._capacity:
+            self._ledger.overflow(len(self._parcels))
+            self._parcels.clear()
+            self._parcels.append((codec, Resync()))
+        self._parcels.append((codec, frame))
+        self._ledger.arrive(frame.timestamp, now)
+
+    def get(self) -> Parcel | None:
+        """Wait for the next frame; None when the inbox is closed (decoder thread)."""
+        self._reader = threading.current_thread()
+        with self._changed:
+            while not self._parcels and not self._closed:
+                notified = self._changed.wait(_POLL_SECONDS)
+                if not notified and not threading.main_thread().is_alive():
+                    # aiortc's decoder threads are no daemons: one that waits for a stream which
+                    # nobody closed would keep the process from ever ending.
+                    raise SystemExit
+            return None if self._closed else self._parcels.popleft()
+
+    def close(self) -> None:
+        """Drop what waits and let the decoder thread end after its current frame."""
+        with self._changed:
+            self._closed = True
+            self._parcels.clear()
+            self._changed.notify_all()
+
+    async def finish(self) -> None:
+        """Close and wait for the decoder thread off the event loop, where aiortc would block."""
+        self.close()
+        if self._reader is not None and self._reader.is_alive():
+            await asyncio.to_thread(self._reader.join, _JOIN_SECONDS)
+
+
+def fit(
+    transceiver: aiortc.RTCRtpTransceiver, *, limits: FrameLimits, ledger: StreamLedger
+) -> DecoderInbox | None:
+    """Give a negotiated transceiver its own limits, ledger, inbox and jitter buffer.
+
+    Call between setRemoteDescription and createAnswer. Returns None, having changed nothing,
+    with an aiortc this was not tested with.
+    """
+    if aiortc.__version__ not in TESTED_AIORTC:
+        logger.warning(
+            "aiortc %s is not one of the tested versions (%s): frames will arrive later.",
+            aiortc.__version__,
+            ", ".join(TESTED_AIORTC),
+        )
+        return None
+    inbox = DecoderInbox(ledger=ledger)
+    receiver = transceiver.receiver
+    transceiver._codecs = [_with_ledger(c, limits, ledger) for c in transceiver._codecs]
+    setattr(receiver, "_RTCRtpReceiver__decoder_queue", inbox)  # noqa: B010
+    setattr(receiver, "_RTCRtpReceiver__jitter_buffer", PromptJitterBuffer())  # noqa: B010
+    return inbox
+
+
+def _with_ledger(
+    codec: RTCRtpCodecParameters, limits: FrameLimits, ledger: StreamLedger
+) -> LedgerCodec:
+    copy = LedgerCodec(**vars(codec))
+    copy.limits = limits
+    copy.ledger = ledger
+    return copy
