@@ -6,3 +6,6 @@ class CameraSessionsConfig(AppConfig):
     label = "camera_sessions"
     verbose_name = "camera sessions"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from apps.camera_sessions import schema  # noqa: F401

@@ -14,7 +14,11 @@ from channels.db import database_sync_to_async
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from django.utils import timezone
-from rest_framework.authentication import BaseAuthentication, get_authorization_header
+from rest_framework.authentication import (
+    BaseAuthentication,
+    SessionAuthentication,
+    get_authorization_header,
+)
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
@@ -44,6 +48,23 @@ class CameraSessionAuthentication(BaseAuthentication):
         except TokenRefused as refusal:
             raise AuthenticationFailed(refusal.detail, code=refusal.code) from refusal
         return session.user or AnonymousUser(), session
+
+    def authenticate_header(self, request: Request) -> str:
+        return "Bearer"
+
+
+class LoginCookie(SessionAuthentication):
+    """The browser's login, with CSRF checked. A refusal is 401 rather than 403."""
+
+    def authenticate_header(self, request: Request) -> str:
+        return "Bearer"
+
+
+class Nobody(BaseAuthentication):
+    """Takes no notice of who asks, so that a refusal in the view is 401 rather than 403."""
+
+    def authenticate(self, request: Request) -> None:
+        return None
 
     def authenticate_header(self, request: Request) -> str:
         return "Bearer"

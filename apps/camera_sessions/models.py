@@ -24,8 +24,8 @@ class CameraSession(models.Model):
     """One camera session, from its token to its end.
 
     `last_active_at` is its last use (idleness counts from there), `last_seen_at` the last sign
-    that somebody is there, an open socket being enough. `refresh_id` names the one refresh token that is good now. A row whose `ended_at` is set
-    never changes back.
+    that somebody is there, an open socket being enough. `refresh_id` names the one refresh token
+    that is good now. A row whose `ended_at` is set never changes back.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)

@@ -1,0 +1,17 @@
+"""The limits a client is told."""
+
+from django.conf import settings
+
+
+def told_limits() -> dict[str, float]:
+    """Characters, bytes, seconds, pixels, times per second or minute: the names say which."""
+    return {
+        "question_chars": settings.MAX_QUESTION_CHARS,
+        "questions_per_minute": settings.MAX_QUESTIONS_PER_MINUTE,
+        "message_bytes": settings.MAX_MESSAGE_BYTES,
+        "frame_wait_seconds": settings.FRAME_WAIT_SECONDS,
+        "live_rate": settings.FRAME_SAMPLE_RATE,
+        "idle_seconds": settings.SESSION_IDLE_SECONDS,
+        "frame_width": settings.MAX_FRAME_WIDTH,
+        "frame_height": settings.MAX_FRAME_HEIGHT,
+    }

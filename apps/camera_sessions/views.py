@@ -1,0 +1,226 @@
+"""The HTTP doors to a camera session: open it, refresh its tokens, look at it, end it."""
+
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, Literal
+
+from django.conf import settings
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import (
+    APIException,
+    AuthenticationFailed,
+    NotAuthenticated,
+    PermissionDenied,
+    Throttled,
+)
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import Serializer
+from rest_framework.views import APIView
+
+from apps.accounts.logins import FAILURE_WINDOW_SECONDS, LoginRefused, client_address, log_in
+from apps.accounts.models import User
+from apps.camera_sessions import lifecycle, tokens
+from apps.camera_sessions.authentication import (
+    CameraSessionAuthentication,
+    HasCameraSession,
+    LoginCookie,
+    Nobody,
+    live_session_of,
+)
+from apps.camera_sessions.ice import ice_servers_for
+from apps.camera_sessions.lifecycle import SessionLimits, SessionRefused
+from apps.camera_sessions.limits import told_limits
+from apps.camera_sessions.metrics import TOKENS_ISSUED
+from apps.camera_sessions.models import CameraSession, EndReason
+from apps.camera_sessions.serializers import (
+    ApiError,
+    IssuedTokens,
+    OpenedSession,
+    RefreshRequest,
+    SessionReport,
+    TokenRequest,
+)
+from apps.camera_sessions.throttling import TokenThrottle
+from apps.camera_sessions.tokens import TokenRefused
+
+How = Literal["cookie", "password", "anonymous"]
+
+
+class NoPlace(APIException):
+    """There is no place for another session: 429 for this user, 503 for anybody."""
+
+    def __init__(self, refusal: SessionRefused) -> None:
+        super().__init__(refusal.detail, code=refusal.code)
+        self.status_code = 503 if refusal.code == "session_limit" else 429
+
+
+class TokenView(APIView):
+    """Opens a camera session."""
+
+    authentication_classes: Sequence[type[BaseAuthentication]] = (LoginCookie,)
+    throttle_classes = (TokenThrottle,)
+
+    @extend_schema(
+        summary="Open a camera session",
+        description="Known by login cookie (with X-CSRFToken), by username and password, or, "
+        "where the platform requires no login, by neither.",
+        request=TokenRequest,
+        responses={
+            201: OpenedSession,
+            400: ApiError,
+            401: ApiError,
+            403: ApiError,
+            429: ApiError,
+            503: ApiError,
+        },
+    )
+    def post(self, request: Request) -> Response:
+        if request.headers.get("Sec-Fetch-Site") == "cross-site":
+            raise PermissionDenied("Another site may not open sessions here.")
+        user, how = _caller(request)
+        try:
+            session = lifecycle.open_session(
+                user, address=client_address(request), limits=_session_limits()
+            )
+        except SessionRefused as refusal:
+            raise NoPlace(refusal) from refusal
+        TOKENS_ISSUED.labels(how).inc()
+        return Response(_opened(request, session), status=201)
+
+
+class RefreshView(APIView):
+    """Exchanges a refresh token, which is then spent, for a new pair."""
+
+    authentication_classes = (Nobody,)
+
+    @extend_schema(
+        summary="Refresh a session's tokens",
+        request=RefreshRequest,
+        responses={200: IssuedTokens, 400: ApiError, 401: ApiError},
+        auth=[],
+    )
+    def post(self, request: Request) -> Response:
+        asked = _valid(RefreshRequest(data=request.data))
+        try:
+            session = _refreshed(asked["refresh"])
+        except TokenRefused as refusal:
+            raise AuthenticationFailed(refusal.detail, code=refusal.code) from refusal
+        TOKENS_ISSUED.labels("refresh").inc()
+        return Response(_issued(session))
+
+
+class SessionView(APIView):
+    """The token's own session."""
+
+    authentication_classes = (CameraSessionAuthentication,)
+    permission_classes = (HasCameraSession,)
+
+    @extend_schema(summary="Look at the session", responses={200: SessionReport, 401: ApiError})
+    def get(self, request: Request) -> Response:
+        return Response(_report(_own_session(request)))
+
+    @extend_schema(summary="End the session", responses={204: None, 401: ApiError})
+    def delete(self, request: Request) -> Response:
+        lifecycle.end_session(_own_session(request).pk, reason=EndReason.USER)
+        return Response(status=204)
+
+
+def _caller(request: Request) -> tuple[User | None, How]:
+    """Who asks for a session; given credentials count before a cookie."""
+    credentials = _valid(TokenRequest(data=request.data))
+    if credentials:
+        return _by_password(request, **credentials), "password"
+    if isinstance(request.user, User):
+        return request.user, "cookie"
+    if settings.REQUIRE_AUTH:
+        raise NotAuthenticated("Log in first, or send a username and a password.")
+    return None, "anonymous"
+
+
+def _by_password(request: Request, *, username: str, password: str) -> User:
+    try:
+        return log_in(request, username=username, password=password)
+    except LoginRefused as refusal:
+        if refusal.code == "rate_limited":
+            raise Throttled(wait=FAILURE_WINDOW_SECONDS) from refusal
+        raise AuthenticationFailed(refusal.detail, code=refusal.code) from refusal
+
+
+def _refreshed(refresh: str) -> CameraSession:
+    """The session whose refresh token this is; it has another one now."""
+    claims = tokens.read_refresh(refresh)
+    session = live_session_of(claims)
+    if not lifecycle.rotate_refresh(
+        session, spent=claims.token_id, idle_seconds=settings.SESSION_IDLE_SECONDS
+    ):
+        raise TokenRefused.not_good()
+    return session
+
+
+def _session_limits() -> SessionLimits:
+    return SessionLimits(
+        max_sessions=settings.MAX_SESSIONS,
+        max_sessions_per_user=settings.MAX_SESSIONS_PER_USER,
+        idle_seconds=settings.SESSION_IDLE_SECONDS,
+    )
+
+
+def _opened(request: Request, session: CameraSession) -> dict[str, object]:
+    return {
+        **_issued(session),
+        "session_id": str(session.pk),
+        "ws_url": _socket_url(request, session),
+        "ice_servers": ice_servers_for(
+            session.pk,
+            servers=settings.ICE_SERVERS,
+            turn_secret=settings.TURN_SECRET,
+            now=time.time(),
+        ),
+    }
+
+
+def _issued(session: CameraSession) -> dict[str, object]:
+    pair = tokens.issue(session)
+    return {"access": pair.access, "refresh": pair.refresh, "expires_in": pair.expires_in}
+
+
+def _socket_url(request: Request, session: CameraSession) -> str:
+    scheme = "wss" if request.is_secure() else "ws"
+    return f"{scheme}://{request.get_host()}/ws/{session.pk}"
+
+
+def _report(session: CameraSession) -> dict[str, object]:
+    """The session as its user may see it; times are ISO 8601, `expires_in` is seconds."""
+    ends_at = session.last_active_at + timedelta(seconds=settings.SESSION_IDLE_SECONDS)
+    return {
+        "session_id": str(session.pk),
+        "state": "live",
+        "started_at": session.started_at.isoformat(),
+        "last_active_at": session.last_active_at.isoformat(),
+        "expires_in": max(0, round((ends_at - timezone.now()).total_seconds())),
+        "user": session.user.get_username() if session.user else None,
+        "limits": told_limits(),
+        "counters": {
+            "questions": session.questions,
+            "answers": session.answers,
+            "errors": session.errors,
+            "frames": session.frames,
+        },
+    }
+
+
+def _own_session(request: Request) -> CameraSession:
+    session = request.auth
+    if not isinstance(session, CameraSession):
+        raise NotAuthenticated
+    return session
+
+
+def _valid(serializer: Serializer[Any]) -> dict[str, str]:
+    """What the serializer made of its data, or the REST framework's ValidationError."""
+    serializer.is_valid(raise_exception=True)
+    return dict(serializer.validated_data)
