@@ -7,7 +7,7 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 
 class CameraSessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     target_class = "apps.camera_sessions.authentication.CameraSessionAuthentication"
-    name = "session token"
+    name = "sessionToken"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
         return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
@@ -15,7 +15,7 @@ class CameraSessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-un
 
 class LoginCookieScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     target_class = "apps.camera_sessions.authentication.LoginCookie"
-    name = "login cookie"
+    name = "loginCookie"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
         return {"type": "apiKey", "in": "cookie", "name": "sessionid"}

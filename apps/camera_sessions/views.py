@@ -36,6 +36,7 @@ from apps.camera_sessions.lifecycle import SessionLimits, SessionRefused
 from apps.camera_sessions.limits import told_limits
 from apps.camera_sessions.metrics import TOKENS_ISSUED
 from apps.camera_sessions.models import CameraSession, EndReason
+from apps.camera_sessions.parsers import SmallJSONParser
 from apps.camera_sessions.serializers import (
     ApiError,
     IssuedTokens,
@@ -62,6 +63,7 @@ class TokenView(APIView):
     """Opens a camera session."""
 
     authentication_classes: Sequence[type[BaseAuthentication]] = (LoginCookie,)
+    parser_classes = (SmallJSONParser,)
     throttle_classes = (TokenThrottle,)
 
     @extend_schema(
@@ -74,6 +76,7 @@ class TokenView(APIView):
             400: ApiError,
             401: ApiError,
             403: ApiError,
+            413: ApiError,
             429: ApiError,
             503: ApiError,
         },
@@ -96,11 +99,12 @@ class RefreshView(APIView):
     """Exchanges a refresh token, which is then spent, for a new pair."""
 
     authentication_classes = (Nobody,)
+    parser_classes = (SmallJSONParser,)
 
     @extend_schema(
         summary="Refresh a session's tokens",
         request=RefreshRequest,
-        responses={200: IssuedTokens, 400: ApiError, 401: ApiError},
+        responses={200: IssuedTokens, 400: ApiError, 401: ApiError, 413: ApiError},
         auth=[],
     )
     def post(self, request: Request) -> Response:

@@ -161,6 +161,11 @@ def test_what_is_no_json_is_bad_json(db, client, body):
     assert_refused(post(client, "/api/token", body), 400, "bad_json")
 
 
+@pytest.mark.parametrize("path", ["/api/token", "/api/token/refresh"])
+def test_a_large_body_is_not_read(db, client, path):
+    assert_refused(post(client, path, " " * 65_537), 413, "message_too_large")
+
+
 def test_a_form_is_no_json(db, client):
     response = client.post(
         "/api/token", "username=owner", content_type="application/x-www-form-urlencoded"
