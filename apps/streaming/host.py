@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from contextvars import Context
 from dataclasses import dataclass
 from itertools import count
 from typing import Any, Final
@@ -89,19 +90,26 @@ class MediaHost:
         Raises `OfferRefused`; the older peer goes on then. Of offers that overlap, the last wins.
         """
         try:
-            answer = await self._accept(session_id, sdp)
+            answer = await self._answer(session_id, sdp)
         except OfferRefused as refusal:
             metrics.OFFERS.labels(outcome=refusal.code).inc()
             raise
         metrics.OFFERS.labels(outcome="answered").inc()
         return answer
 
-    async def _accept(self, session_id: str, sdp: str) -> str:
+    async def _answer(self, session_id: str, sdp: str) -> str:
         if self._closed:
             raise OfferRefused("stream_failed", "The server is stopping.")
         offer = vet_offer(sdp, max_bytes=self._config.max_offer_bytes)
         ticket = self._tickets[session_id] = next(self._next_ticket)
         self._ensure_sweeper()
+        # A stream outlives the request that offered it, so it must not inherit its context: the
+        # thread that Django's calls would go back to is gone by then.
+        return await asyncio.create_task(
+            self._open(session_id, offer, ticket=ticket), context=Context()
+        )
+
+    async def _open(self, session_id: str, offer: str, *, ticket: int) -> str:
         peer = PeerSession(self._config, on_change=lambda peer: self._changed(session_id, peer))
         try:
             answer = await peer.answer(offer)
@@ -176,7 +184,7 @@ class MediaHost:
 
     def _ensure_sweeper(self) -> None:
         if self._sweeper is None or self._sweeper.done():
-            self._sweeper = asyncio.create_task(self._sweep())
+            self._sweeper = asyncio.create_task(self._sweep(), context=Context())
 
     async def _sweep(self) -> None:
         while True:

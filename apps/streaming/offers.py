@@ -23,8 +23,8 @@ _FINGERPRINTS: Final = ("sha-256", "sha-384", "sha-512")
 
 def vet_offer(sdp: str, *, max_bytes: int = MAX_OFFER_BYTES) -> str:
     """Return the offer without its candidates, or raise `OfferRefused` with code and reason."""
-    if not isinstance(sdp, str) or not sdp.strip():
-        raise OfferRefused("offer_invalid", "The offer is empty.")
+    if not isinstance(sdp, str) or not sdp.startswith("v=0"):
+        raise OfferRefused("offer_invalid", "The offer is not a valid SDP text.")
     if len(sdp) > max_bytes or len(sdp.encode("utf-8", "surrogatepass")) > max_bytes:
         raise OfferRefused("offer_too_large", f"The offer is larger than {max_bytes} bytes.")
     # The parser splits at the same line ends, so no candidate hides behind an unusual one.

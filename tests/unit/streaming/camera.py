@@ -72,10 +72,11 @@ class Camera:
         return self.connection.localDescription.sdp
 
     async def connect(self, host: MediaHost, session_id: str) -> None:
-        self.answer = await host.accept(session_id, await self.offer())
-        await self.connection.setRemoteDescription(
-            RTCSessionDescription(sdp=self.answer, type="answer")
-        )
+        await self.take_answer(await host.accept(session_id, await self.offer()))
+
+    async def take_answer(self, sdp: str) -> None:
+        self.answer = sdp
+        await self.connection.setRemoteDescription(RTCSessionDescription(sdp=sdp, type="answer"))
 
     async def vanish(self) -> None:
         """Stop sending without a word, as a phone without coverage does."""

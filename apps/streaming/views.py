@@ -1,0 +1,55 @@
+"""The HTTP door to the media host: an offer in, an answer out."""
+
+from typing import Any, Final, cast
+
+from asgiref.sync import async_to_sync
+from django.core.handlers.asgi import ASGIRequest
+from drf_spectacular.utils import extend_schema
+from rest_framework.exceptions import APIException
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from apps.camera_sessions.authentication import CameraSessionAuthentication, HasCameraSession
+from apps.camera_sessions.serializers import ApiError
+from apps.streaming.errors import OfferRefused
+from apps.streaming.host import MediaHost
+from apps.streaming.serializers import Answer, Offer
+
+_STATUS: Final = {"offer_too_large": 413, "stream_failed": 503}
+
+
+class OfferNotAnswered(APIException):
+    """An offer was refused: 413 when too large, 503 when the server is the reason, else 400."""
+
+    def __init__(self, refusal: OfferRefused) -> None:
+        """Carry the refusal's code and sentence."""
+        super().__init__(refusal.detail, code=refusal.code)
+        self.status_code = _STATUS.get(refusal.code, 400)
+
+
+class OfferView(APIView):
+    """Answers the camera of the token's own session."""
+
+    authentication_classes = (CameraSessionAuthentication,)
+    permission_classes = (HasCameraSession,)
+
+    @extend_schema(
+        summary="Offer a camera's video",
+        description="One video track, VP8 or H.264. Candidates in the offer are ignored: the "
+        "camera's own checks show where it is. A newer offer replaces the stream.",
+        request=Offer,
+        responses={200: Answer, 400: ApiError, 401: ApiError, 413: ApiError, 503: ApiError},
+    )
+    def post(self, request: Request) -> Response:
+        """Return the answer; ICE gathering is complete."""
+        offer = Offer(data=request.data)
+        offer.is_valid(raise_exception=True)
+        session: Any = request.auth
+        host: MediaHost = cast(ASGIRequest, request._request).scope["media_host"]
+        try:
+            # Runs on the server's own event loop, where the peer then lives.
+            sdp = async_to_sync(host.accept)(str(session.pk), offer.validated_data["sdp"])
+        except OfferRefused as refusal:
+            raise OfferNotAnswered(refusal) from refusal
+        return Response({"sdp": sdp, "type": "answer"})
