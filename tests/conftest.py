@@ -1,7 +1,6 @@
 """Fixtures every suite may use: a real Redis of its own."""
 
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -13,13 +12,10 @@ from redis import Redis as SyncRedis
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-
-def free_port() -> int:
-    """Return a TCP port that nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+from tests.camera_client import CameraClient
+from tests.ports import free_port
+from tests.stack import Stack
+from tests.stand_in_model import Script, StandInModel
 
 
 def redis_binary() -> str:
@@ -98,3 +94,45 @@ async def redis(redis_server: RedisServer) -> AsyncIterator[Redis]:
     client = Redis.from_url(redis_server.url)
     yield client
     await client.aclose()
+
+
+@pytest.fixture(scope="session")
+def stand_in() -> Iterator[StandInModel]:
+    """A scripted model server for the light stack."""
+    model = StandInModel()
+    model.start()
+    yield model
+    model.stop()
+
+
+@pytest.fixture(scope="session")
+def light_stack(
+    stand_in: StandInModel, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stack]:
+    """The whole platform, with the stand-in for a model: up in seconds."""
+    stack = Stack(
+        tmp_path_factory.mktemp("light") / "data",
+        VLLM_BASE_URL=stand_in.base_url,
+        MAX_SESSIONS_PER_USER="100",
+        MAX_QUESTIONS_PER_MINUTE="1000",
+        TOKEN_REQUESTS_PER_MINUTE="1000",
+    )
+    stack.start(patience=300)
+    yield stack
+    assert stack.stop() == []
+
+
+@pytest.fixture
+def script(stand_in: StandInModel) -> Script:
+    """A fresh script for the stand-in, to be filled in by the test."""
+    stand_in.script = Script()
+    stand_in.requests.clear()
+    stand_in.arrivals.clear()
+    return stand_in.script
+
+
+@pytest.fixture
+async def camera(light_stack: Stack) -> AsyncIterator[CameraClient]:
+    """A camera user of the light stack, connected but without a stream."""
+    async with CameraClient(light_stack.url, light_stack.token()) as client:
+        yield client

@@ -131,7 +131,7 @@ class SessionConsumer(AsyncWebsocketConsumer):
             await asyncio.sleep(HEARTBEAT_SECONDS)
             now = time.monotonic()
             if now - self._heard_at > settings.SOCKET_SILENCE_SECONDS:
-                await self.close(CloseCode.GOING_AWAY)
+                await self._close(CloseCode.GOING_AWAY)
                 return
             try:
                 await presence.announce_socket(
@@ -287,7 +287,7 @@ class SessionConsumer(AsyncWebsocketConsumer):
     async def socket_opened(self, event: dict[str, Any]) -> None:
         """A newer socket serves this session: give way."""
         if event["connection"] != self.connection:
-            await self.close(CloseCode.TAKEN_OVER)
+            await self._close(CloseCode.TAKEN_OVER)
 
     async def session_ended(self, event: dict[str, Any]) -> None:
         """The session is over."""
@@ -297,7 +297,7 @@ class SessionConsumer(AsyncWebsocketConsumer):
 
     async def _end(self, reason: EndReason) -> None:
         await self._say(protocol.Ended(reason=reason.value))
-        await self.close(CloseCode.IDLE if reason is EndReason.IDLE else CloseCode.ENDED)
+        await self._close(CloseCode.IDLE if reason is EndReason.IDLE else CloseCode.ENDED)
 
     def _own(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         task = asyncio.create_task(work)
@@ -331,7 +331,10 @@ class SessionConsumer(AsyncWebsocketConsumer):
     async def _refuse(self, code: str, detail: str, close: CloseCode) -> None:
         metrics.ERRORS.labels(code).inc()
         await self._say(protocol.Error(error=code, detail=detail))
-        await self.close(close)
+        await self._close(close)
+
+    async def _close(self, code: CloseCode) -> None:
+        await self.close(int(code))  # The protocol library takes no enum.
 
 
 def bearer(subprotocols: list[str]) -> str:

@@ -1,0 +1,64 @@
+"""Real Chromium with a fake camera, driven by Playwright."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Page, expect, sync_playwright
+
+from tests.stack import PASSWORD
+
+QUIET = [
+    "--no-sandbox",
+    "--no-first-run",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+def chromium_path() -> str:
+    """Return where Chromium is."""
+    path = os.environ.get("CHROMIUM_PATH") or shutil.which("chromium")
+    assert path, "Chromium is not installed: ./scripts/test.sh installs it."
+    return path
+
+
+@contextmanager
+def open_page(
+    *, camera: Path | None = None, granted: bool = True, **context: object
+) -> Iterator[Page]:
+    """Open a browser with a fresh profile; ``camera`` is a clip it takes for its camera."""
+    arguments = [*QUIET, "--use-fake-device-for-media-stream"]
+    if camera is not None:
+        arguments.append(f"--use-file-for-fake-video-capture={camera}")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium_path(), args=arguments)
+        tab = browser.new_context(permissions=["camera"] if granted else [], **context)  # type: ignore[arg-type]
+        yield tab.new_page()
+        browser.close()
+
+
+def log_in(page: Page, url: str) -> None:
+    """Log in as the demo user; the camera page is open afterwards."""
+    page.goto(f"{url}/")
+    page.fill("input[name=username]", "demo")
+    page.fill("input[name=password]", PASSWORD)
+    page.click("button[type=submit]")
+    expect(page.get_by_test_id("start-camera")).to_be_visible()
+
+
+def ask(page: Page, question: str, *, patience: float = 30) -> str:
+    """Ask and return the whole answer, once it has ended."""
+    before = page.get_by_test_id("answer").count()
+    page.get_by_test_id("question").fill(question)
+    page.get_by_test_id("send").click()
+    answer = page.get_by_test_id("answer").nth(before)
+    # The figures of an answer are shown once it is whole.
+    expect(page.get_by_test_id("answer-meta").nth(before)).to_contain_text(
+        "ms", timeout=patience * 1000
+    )
+    return answer.inner_text()

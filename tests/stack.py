@@ -1,0 +1,124 @@
+"""The whole platform as its users start it: ``scripts/quickstart.sh`` on ports of its own."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+from tests.ports import free_port
+
+ROOT = Path(__file__).resolve().parent.parent
+PASSWORD = "a-long-test-password"
+
+
+class Stack:
+    """One running platform.
+
+    Args:
+        data_dir: where it keeps everything.
+        settings: environment variables on top of the quickstart's own.
+    """
+
+    def __init__(self, data_dir: Path, **settings: str) -> None:
+        self.data_dir = data_dir
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._settings = settings
+        self._process: subprocess.Popen[bytes] | None = None
+        self.output = data_dir.parent / f"{data_dir.name}.log"
+
+    def start(self, *, patience: float) -> None:
+        """Start it and wait until it says that it is ready."""
+        environment = {
+            **os.environ,
+            "PORT": str(self.port),
+            "DATA_DIR": str(self.data_dir),
+            "DEMO_USER": "demo",
+            "DEMO_PASSWORD": PASSWORD,
+            **self._settings,
+        }
+        with self.output.open("wb") as output:
+            self._process = subprocess.Popen(
+                ["./scripts/quickstart.sh"],
+                cwd=ROOT,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + patience
+        while not (self.data_dir / "run" / "quickstart.json").exists():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError("The quickstart did not come up:\n" + self.output.read_text())
+            time.sleep(0.2)
+
+    def stop(self) -> list[psutil.Process]:
+        """Press Ctrl-C and wait; return the processes it left behind."""
+        if self._process is None:
+            return []
+        family = psutil.Process(self._process.pid).children(recursive=True)
+        self._process.send_signal(signal.SIGINT)
+        self._process.wait(timeout=60)
+        _, alive = psutil.wait_procs(family, timeout=10)
+        self._process = None
+        return alive
+
+    def processes(self, word: str) -> list[psutil.Process]:
+        """Return this stack's processes with ``word`` in their command line."""
+        assert self._process is not None
+        found = []
+        for process in psutil.Process(self._process.pid).children(recursive=True):
+            try:
+                if word in " ".join(process.cmdline()):
+                    found.append(process)
+            except psutil.NoSuchProcess:
+                continue
+        return found
+
+    def kill(self, word: str, *, how: signal.Signals = signal.SIGKILL) -> int:
+        """Send a signal to those processes; return how many there were."""
+        victims = self.processes(word)
+        for victim in victims:
+            victim.send_signal(how)
+        return len(victims)
+
+    def redis_url(self) -> str:
+        """Return where its Redis is."""
+        facts = json.loads((self.data_dir / "run" / "quickstart.json").read_text())
+        url: str = facts["redis_url"]
+        return url
+
+    def health(self) -> dict[str, Any]:
+        """Return what ``/health`` says."""
+        body: dict[str, Any] = httpx.get(f"{self.url}/health", timeout=5).json()
+        return body
+
+    def wait_for_health(self, status: str, *, patience: float) -> dict[str, Any]:
+        """Wait until ``/health`` says ``status``."""
+        deadline = time.monotonic() + patience
+        while True:
+            try:
+                body = self.health()
+            except httpx.TransportError:
+                body = {"status": "unreachable"}
+            if body["status"] == status:
+                return body
+            if time.monotonic() > deadline:
+                raise AssertionError(f"health never became {status}: {json.dumps(body)}")
+            time.sleep(0.25)
+
+    def token(self, username: str = "demo") -> dict[str, Any]:
+        """Open a camera session; return what ``POST /api/token`` says."""
+        reply = httpx.post(
+            f"{self.url}/api/token", json={"username": username, "password": PASSWORD}, timeout=10
+        )
+        assert reply.status_code == 201, reply.text
+        body: dict[str, Any] = reply.json()
+        return body

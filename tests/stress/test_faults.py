@@ -1,0 +1,107 @@
+"""Parts that fail while somebody asks: a clear error in time, and nothing restarted by hand."""
+
+import asyncio
+import signal
+import time
+
+import pytest
+
+from tests.camera_client import CameraClient
+from tests.scenes import picture
+from tests.stack import Stack
+from tests.stand_in_model import Script
+
+PICTURE = picture("red circle middle")
+
+
+@pytest.fixture
+async def watching(camera: CameraClient) -> CameraClient:
+    """A camera user whose stream is connected."""
+    await camera.start_camera(PICTURE)
+    await camera.wait_for("stream", state="connected", width=640)
+    return camera
+
+
+async def test_a_killed_worker_before_the_first_token_is_replaced(
+    watching: CameraClient, light_stack: Stack, script: Script
+):
+    script.first_token_seconds = 4
+    question_id = await watching.send_question("What do you see?")
+    await asyncio.sleep(1)
+    script.first_token_seconds = 0
+    assert light_stack.kill("celery -A qwencam_site worker") > 0
+    end = await watching.end_of(question_id, patience=30)
+    assert end["type"] == "response"
+    assert end["text"] == "A red star."
+
+
+async def test_a_killed_worker_in_the_midst_of_an_answer_is_a_clear_error(
+    watching: CameraClient, light_stack: Stack, script: Script
+):
+    light_stack.wait_for_health("ok", patience=30)
+    script.tokens, script.token_seconds = ["x"] * 2000, 0.05
+    question_id = await watching.send_question("Count.")
+    await watching.wait_for("token", id=question_id)
+    assert light_stack.kill("celery -A qwencam_site worker") > 0
+    assert (await watching.end_of(question_id, patience=30))["error"] == "worker_lost"
+    script.tokens, script.token_seconds = ["Back", "."], 0
+    light_stack.wait_for_health("ok", patience=30)
+    assert (await watching.ask("What do you see?"))["text"] == "Back."
+
+
+async def test_redis_restarted(watching: CameraClient, light_stack: Stack, script: Script):
+    assert (await watching.ask("What do you see?"))["type"] == "response"
+    redis = light_stack.processes("redis-server")
+    assert redis
+    for process in redis:
+        process.send_signal(signal.SIGSTOP)  # Hangs: the worst of all ways to be away.
+    health = light_stack.wait_for_health("down", patience=10)
+    assert health["checks"]["redis"]["status"] == "down"
+    assert health["checks"]["redis"]["detail"]
+    for process in redis:
+        process.kill()
+    light_stack.wait_for_health("ok", patience=60)
+    deadline = time.monotonic() + 60
+    while True:
+        if watching.close_code is not None:
+            await watching.open_socket()
+        end = await watching.ask("What do you see?", patience=40)
+        if end["type"] == "response":
+            return
+        assert time.monotonic() < deadline, end
+        await asyncio.sleep(1)
+
+
+async def test_garbage_bothers_nobody_else(
+    watching: CameraClient, light_stack: Stack, script: Script
+):
+    (daphne,) = light_stack.processes("daphne")
+    stranger = CameraClient(light_stack.url, light_stack.token("operator"))
+    async with stranger:
+        for number in range(20):
+            await stranger.send(type="offer", sdp="v=0\r\n" + "garbage\r\n" * number)
+        for _ in range(20):
+            await stranger.wait_for("error", error="offer_invalid")
+        for garbage in ("", "{", "[]", "null", '{"type":5}', "\x00" * 100, "[" * 5000, '"chat"'):
+            await stranger.send_raw(garbage)
+        await stranger.send_raw(b"\x00\xff" * 50)
+        for number in range(11):
+            await stranger.send(type="chat", content=number, id=f"q{number}")
+        assert (await watching.ask("What do you see?"))["text"] == "A red star."
+        await asyncio.sleep(1)
+        errors = [message for message in stranger.messages if message["type"] == "error"]
+        assert len(errors) == 40
+        assert all(error["detail"].endswith(".") for error in errors)
+        await stranger.send_raw("x" * 5_000_000)
+        assert await stranger.wait_closed() == 4413
+        assert stranger.messages[-1]["error"] == "message_too_large"
+    assert (await watching.ask("What do you see?"))["text"] == "A red star."
+    assert [daphne.pid] == [process.pid for process in light_stack.processes("daphne")]
+
+
+async def test_a_full_queue_says_busy(light_stack: Stack, watching: CameraClient, script: Script):
+    script.first_token_seconds = 3
+    questions = [await watching.send_question("What do you see?") for _ in range(90)]
+    ends = [await watching.end_of(question, patience=60) for question in questions]
+    assert {end.get("error") for end in ends} == {None, "busy"}
+    assert sum(end["type"] == "response" for end in ends) >= 60
