@@ -1,0 +1,71 @@
+# The settings of a demonstration, over whatever the environment says already.
+# shellcheck shell=bash
+
+random_text() { "$PYTHON" -c 'import secrets; print(secrets.token_urlsafe(48))'; }
+
+# load_or_make_secrets FILE: made once, kept in the data folder; the environment's own win.
+load_or_make_secrets() {
+    local name value
+    if [[ ! -s $1 ]]; then
+        for name in DJANGO_SECRET_KEY JWT_SECRET_KEY REDIS_PASSWORD; do
+            printf '%s=%s\n' "$name" "$(random_text)"
+        done >"$1.partial"
+        mv "$1.partial" "$1"
+    fi
+    while IFS='=' read -r name value; do
+        [[ -n ${!name:-} ]] || export "$name=$value"
+    done <"$1"
+}
+
+# first_model: prints the first model that the given server offers.
+first_model() {
+    "$PYTHON" - <<'PYTHON' 2>/dev/null
+import json, os, urllib.request
+url = os.environ["VLLM_BASE_URL"].split(",")[0].strip().rstrip("/") + "/models"
+key = os.environ.get("VLLM_API_KEY")
+request = urllib.request.Request(url, headers={"Authorization": f"Bearer {key}"} if key else {})
+print(json.load(urllib.request.urlopen(request, timeout=10))["data"][0]["id"])
+PYTHON
+}
+
+# hosts: names that a browser may call this machine by.
+hosts() {
+    local names="localhost,127.0.0.1,[::1]"
+    if [[ $HOST != 127.0.0.1 ]]; then
+        names="$names,$(hostname),$(hostname -I 2>/dev/null | tr -s ' ' ',')"
+    fi
+    printf '%s\n' "${names%,}"
+}
+
+set_demo_settings() {
+    local port
+    export REDIS_SERVER=none
+    if [[ $START_REDIS == true ]]; then
+        REDIS_SERVER=$(find_redis_server)
+        port=$(free_port 6400)
+        write_redis_conf "$DATA_DIR/run/redis.conf" "$port" "$REDIS_PASSWORD"
+        export REDIS_URL="redis://:$REDIS_PASSWORD@127.0.0.1:$port/0"
+    fi
+    if [[ $START_VLLM == true ]]; then
+        VLLM_PORT=$(free_port "${VLLM_PORT:-8100}")
+        export VLLM_PORT VLLM_HOST=127.0.0.1 VLLM_BASE_URL="http://127.0.0.1:$VLLM_PORT/v1"
+        export VLLM_CACHE_ROOT=${VLLM_CACHE_ROOT:-$PWD/$VENV_VLLM/cache}
+    elif [[ -z ${MODEL_NAME:-} ]]; then
+        MODEL_NAME=$(first_model) || fail "No model server answers at VLLM_BASE_URL ($VLLM_BASE_URL)."
+    fi
+    export MODEL_NAME=${MODEL_NAME:-qwencam-demo} MODEL_MAX_TOKENS=${MODEL_MAX_TOKENS:-4096}
+    export DATABASE_URL=${DATABASE_URL:-sqlite:///$DATA_DIR/db.sqlite3}
+    export STATIC_ROOT=${STATIC_ROOT:-$DATA_DIR/static}
+    export ALLOWED_HOSTS=${ALLOWED_HOSTS:-$(hosts)}
+    export DEMO_SCENE=${DEMO_SCENE:-true}
+}
+
+# wait_for_last_supervisor: of a run that was killed outright and is still ending its children.
+wait_for_last_supervisor() {
+    local pid tries=0
+    pid=$(cat "$DATA_DIR/run/supervisord.pid" 2>/dev/null) || return 0
+    while grep -qs supervisord "/proc/$pid/cmdline"; do
+        ((tries++ < 60)) || fail "An earlier QwenCam (process $pid) is still running with $DATA_DIR."
+        sleep 0.5
+    done
+}

