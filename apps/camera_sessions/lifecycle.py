@@ -1,10 +1,11 @@
 """The life of a camera session: open, touch, count, end, expire.
 
 A session is *live* until it is ended or has been idle for `idle_seconds`; only live sessions
-take a place. A live session of which nothing was seen for `abandoned_seconds` (an open socket
-notes itself more often than that) is *abandoned*: a tab closed without goodbye. It may
-be taken up again, but when a limit is reached the oldest abandoned session gives up its place
-to the newcomer, so nobody is told "too many sessions" on account of tabs that are gone.
+take a place. A live session whose socket has closed, or of which nothing was seen for
+`PRESENCE` (an open socket notes itself more often than that), is *abandoned*: a page reloaded,
+a tab closed without goodbye. It may be taken up again, but when a limit is reached the session
+abandoned longest gives up its place to the newcomer, so nobody is told "too many sessions" on
+account of pages that are gone.
 """
 
 from collections.abc import Iterable
@@ -19,7 +20,12 @@ from django.utils import timezone
 
 from apps.accounts.models import User
 from apps.camera_sessions.metrics import SESSIONS_ENDED, SESSIONS_OPENED, SESSIONS_REFUSED
-from apps.camera_sessions.models import CameraSession, EndReason, new_refresh_id
+from apps.camera_sessions.models import (
+    CameraSession,
+    EndReason,
+    new_refresh_id,
+    presence_end,
+)
 from apps.camera_sessions.signals import session_ended
 
 EXPIRY_BATCH = 500
@@ -28,12 +34,11 @@ _OPENING_LOCK = 0x5177656E  # any constant that all processes share: "Qwen"
 
 @dataclass(frozen=True, kw_only=True)
 class SessionLimits:
-    """How many live sessions there may be, in all and for one user, and when one is given up."""
+    """How many live sessions there may be, in all and for one user."""
 
     max_sessions: int
     max_sessions_per_user: int
     idle_seconds: float
-    abandoned_seconds: float = 60.0
 
 
 class SessionRefused(Exception):
@@ -73,13 +78,18 @@ def touch(session_id: UUID, *, idle_seconds: float) -> bool:
     now = timezone.now()
     live = _live(now, idle_seconds=idle_seconds)
     mine = live.filter(_owner_is_welcome(), pk=session_id)
-    return mine.update(last_active_at=now, last_seen_at=now) > 0
+    return mine.update(last_active_at=now, present_until=presence_end()) > 0
 
 
 def note_seen(session_id: UUID) -> bool:
     """Notes that somebody is there, though not active. False: ended, or its user disabled."""
     unended = CameraSession.objects.filter(_owner_is_welcome(), pk=session_id, ended_at=None)
-    return unended.update(last_seen_at=timezone.now()) > 0
+    return unended.update(present_until=presence_end()) > 0
+
+
+def note_gone(session_id: UUID) -> None:
+    """Notes that the session's socket has closed: whoever needs its place may have it."""
+    CameraSession.objects.filter(pk=session_id).update(present_until=timezone.now())
 
 
 def count(
@@ -103,7 +113,7 @@ def rotate_refresh(session: CameraSession, *, spent: str, idle_seconds: float) -
     fresh = new_refresh_id()
     now = timezone.now()
     live = _live(now, idle_seconds=idle_seconds).filter(pk=session.pk, refresh_id=spent)
-    if not live.update(refresh_id=fresh, last_seen_at=now):
+    if not live.update(refresh_id=fresh, present_until=presence_end()):
         return False
     session.refresh_id = fresh
     return True
@@ -161,28 +171,20 @@ def _find_place(session: CameraSession, *, limits: SessionLimits) -> None:
     """Raises `SessionRefused` unless `session`, already inserted, fits or can be made to fit."""
     others = _live(session.started_at, idle_seconds=limits.idle_seconds).exclude(pk=session.pk)
     own = others.filter(user=session.user_id) if session.user_id else others.none()
-    if not _make_room(own, limits.max_sessions_per_user, session, limits=limits):
+    if not _make_room(own, limits.max_sessions_per_user, session):
         raise SessionRefused(
             "user_session_limit",
             f"You already have {limits.max_sessions_per_user} camera sessions; end one first.",
         )
-    if not _make_room(others, limits.max_sessions, session, limits=limits):
+    if not _make_room(others, limits.max_sessions, session):
         raise SessionRefused("session_limit", "All camera sessions are taken; try again later.")
 
 
-def _make_room(
-    others: QuerySet[CameraSession],
-    places: int,
-    session: CameraSession,
-    *,
-    limits: SessionLimits,
-) -> bool:
+def _make_room(others: QuerySet[CameraSession], places: int, session: CameraSession) -> bool:
     surplus = others.count() + 1 - places
     if surplus <= 0:
         return True
-    abandoned = others.filter(
-        last_seen_at__lte=session.started_at - timedelta(seconds=limits.abandoned_seconds)
-    ).order_by("last_seen_at")
+    abandoned = others.filter(present_until__lte=session.started_at).order_by("present_until")
     ids = list(abandoned.values_list("pk", flat=True)[:surplus])
     if len(ids) < surplus:
         return False

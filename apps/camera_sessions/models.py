@@ -1,6 +1,7 @@
 """The record of a camera session: when, whose, how much. Never what was seen or said."""
 
 import uuid
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import models
@@ -9,6 +10,14 @@ from django.utils import timezone
 
 def new_refresh_id() -> str:
     return uuid.uuid4().hex
+
+
+PRESENCE = timedelta(seconds=60)
+
+
+def presence_end() -> datetime:
+    """Until when somebody who was seen just now is taken to be there."""
+    return timezone.now() + PRESENCE
 
 
 class EndReason(models.TextChoices):
@@ -23,8 +32,8 @@ class EndReason(models.TextChoices):
 class CameraSession(models.Model):
     """One camera session, from its token to its end.
 
-    `last_active_at` is its last use (idleness counts from there), `last_seen_at` the last sign
-    that somebody is there, an open socket being enough. `refresh_id` names the one refresh token
+    `last_active_at` is its last use; idleness counts from there. Until `present_until` somebody
+    is taken to be there, an open socket being enough. `refresh_id` names the one refresh token
     that is good now. A row whose `ended_at` is set never changes back.
     """
 
@@ -39,7 +48,7 @@ class CameraSession(models.Model):
     address = models.GenericIPAddressField(null=True, blank=True)
     started_at = models.DateTimeField(default=timezone.now)
     last_active_at = models.DateTimeField(default=timezone.now)
-    last_seen_at = models.DateTimeField(default=timezone.now)
+    present_until = models.DateTimeField(default=presence_end)
     ended_at = models.DateTimeField(null=True, blank=True)
     end_reason = models.CharField(max_length=16, choices=EndReason, blank=True, default="")
     refresh_id = models.CharField(max_length=32, default=new_refresh_id, editable=False)

@@ -108,6 +108,24 @@ def test_a_closed_tab_gives_its_place_to_the_users_next_session(owner, commits, 
     assert is_live(newer)
 
 
+def test_a_page_may_be_reloaded_as_often_as_one_likes(owner):
+    limits = replace(LIMITS, max_sessions_per_user=2)
+    elsewhere = open_for(owner, limits=limits)
+    for _ in range(5):
+        lifecycle.note_gone(open_for(owner, limits=limits).pk)
+    assert is_live(elsewhere)
+
+
+def test_a_socket_that_comes_back_keeps_its_session(owner):
+    limits = replace(LIMITS, max_sessions_per_user=1)
+    session = open_for(owner, limits=limits)
+    lifecycle.note_gone(session.pk)
+    assert is_live(session)
+    lifecycle.note_seen(session.pk)
+    with pytest.raises(SessionRefused):
+        open_for(owner, limits=limits)
+
+
 def test_an_abandoned_session_lives_on_while_nobody_needs_its_place(owner, session):
     unused_for(session, seconds=600)
     open_for(owner)
