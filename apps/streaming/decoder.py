@@ -2,7 +2,8 @@
 
 A compressed frame of some 100 kB may declare 16383x16383 pixels: decoding it costs a second and
 a gigabyte. So the declared size is read from the first bytes, and a frame above the limit never
-reaches the codec. The codec's own `max_pixels` and a check of what comes out stand behind that.
+reaches the codec. Behind that stand `max_pixels`, which FFmpeg's H.264 decoder heeds before it
+allocates (libvpx only afterwards), and a check of what comes out.
 """
 
 import logging

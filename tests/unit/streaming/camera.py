@@ -1,9 +1,11 @@
 """A camera for tests: an aiortc client with a synthetic picture, over real UDP."""
 
 import asyncio
+import random
 import time
 from collections.abc import Callable
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 from aiortc import (
@@ -77,6 +79,19 @@ class Camera:
     async def take_answer(self, sdp: str) -> None:
         self.answer = sdp
         await self.connection.setRemoteDescription(RTCSessionDescription(sdp=sdp, type="answer"))
+
+    def lose(self, share: float) -> None:
+        """Lose that share of all packets from now on, retransmissions too."""
+        dice = random.Random(11)
+        for sender in self.connection.getSenders():
+            ice = sender.transport.transport
+            send = ice._send
+
+            async def lossy(data: bytes, send: Any = send) -> None:
+                if dice.random() >= share:
+                    await send(data)
+
+            ice._send = lossy
 
     async def vanish(self) -> None:
         """Stop sending without a word, as a phone without coverage does."""

@@ -240,6 +240,25 @@ async def test_a_frame_is_here_before_the_next_one_is_sent(host: MediaHost):
         assert peer.stats.frames_in >= sent - 1
 
 
+@pytest.mark.parametrize("codec", ["VP8", "H264"])
+async def test_loss_costs_frames_but_never_the_stream(host: MediaHost, codec: str):
+    async with Camera(PictureTrack(width=640, height=480), codec=codec) as camera:
+        await camera.connect(host, "s1")
+        peer = host.require("s1")
+        await peer.capture(max_age=1.0, timeout=5.0)
+        camera.lose(0.05)
+        longest = 0.0
+        deadline = time.monotonic() + 4
+        while time.monotonic() < deadline:
+            asked_at = time.monotonic()
+            frame = await peer.capture(max_age=0.0, timeout=5.0)
+            longest = max(longest, time.monotonic() - asked_at)
+            row = frame.image.to_ndarray(format="rgb24")[5, :, :]
+            plain = row[np.abs(row.astype(int) - (40, 90, 160)).max(axis=1) < 40]
+            assert len(plain) > 560, "the picture is damaged"
+        assert longest < 2.5
+
+
 async def test_a_peer_needs_no_host():
     changes: list[PeerSession] = []
     peer = PeerSession(MediaConfig(), on_change=changes.append)
