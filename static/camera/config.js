@@ -1,0 +1,11 @@
+/** What the server told the page: read once from the markup, never changed. */
+
+export function readConfig(doc = document) {
+  const { demoScene, requireAuth, loginUrl } = doc.body.dataset;
+  return Object.freeze({
+    demoScene: demoScene === "true",
+    requireAuth: requireAuth === "true",
+    loginUrl: `${loginUrl}?next=${encodeURIComponent(location.pathname)}`,
+    csrfToken: doc.querySelector('meta[name="csrf-token"]').content,
+  });
+}

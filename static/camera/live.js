@@ -1,0 +1,91 @@
+/** Live mode: one standing question, answered over and over in words over the picture. */
+
+import { milliseconds, seconds } from "./figures.js";
+
+/** A changed question is sent when typing has paused this long, ms. */
+const TYPING_PAUSE = 700;
+
+export class LiveMode {
+  #parts;
+  #send;
+  #onWanted;
+  #timer = 0;
+  #sent = "";
+
+  /**
+   * @param {object} parts elements `screen`, `toggle`, `bar`, `prompt`, `box`, `text`, `meta`;
+   *   `send(message)`; `onWanted()` when it was switched on.
+   */
+  constructor({ send, onWanted, ...parts }) {
+    this.#parts = parts;
+    this.#send = send;
+    this.#onWanted = onWanted;
+    this.on = false;
+    parts.toggle.addEventListener("click", () => this.switch(!this.on));
+    parts.prompt.addEventListener("input", () => this.#edited());
+    parts.prompt.addEventListener("change", () => this.ask());
+    parts.prompt.addEventListener("keydown", (event) => this.#key(event));
+  }
+
+  switch(on) {
+    const { screen, toggle, bar, box } = this.#parts;
+    this.on = on;
+    toggle.setAttribute("aria-checked", String(on));
+    screen.dataset.live = on ? "on" : "off";
+    bar.hidden = !on;
+    box.hidden = !on;
+    clearTimeout(this.#timer);
+    this.#sent = "";
+    if (on) this.#begin();
+    else this.#send({ type: "live_stop" });
+  }
+
+  /** Ask, or ask anew if the words have changed. */
+  ask() {
+    clearTimeout(this.#timer);
+    const prompt = this.#parts.prompt.value.trim();
+    if (!this.on || !prompt || prompt === this.#sent) return;
+    if (this.#send({ type: "live", prompt })) this.#sent = prompt;
+  }
+
+  /** A new socket or stream knows nothing of the question. */
+  askAgain() {
+    this.#sent = "";
+    this.ask();
+  }
+
+  show({ text, inference_time: took, frame }) {
+    if (!this.on) return;
+    this.#parts.text.textContent = text;
+    const notes = [`Frame ${milliseconds(frame?.age_ms ?? 0)} old`];
+    if (took !== undefined) notes.push(`model ${seconds(took)}`);
+    this.#note(notes.join(" · "));
+  }
+
+  fail(detail) {
+    if (this.on) this.#note(detail);
+  }
+
+  #begin() {
+    this.#parts.text.textContent = "";
+    this.#note("Waiting for the first answer…");
+    this.#onWanted();
+    this.ask();
+  }
+
+  #edited() {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.ask(), TYPING_PAUSE);
+  }
+
+  #key(event) {
+    if (event.key !== "Enter" || event.isComposing) return;
+    event.preventDefault();
+    this.ask();
+  }
+
+  #note(text) {
+    this.#parts.meta.textContent = text;
+    this.#parts.meta.title = text;
+  }
+}

@@ -1,0 +1,343 @@
+/** The camera page: puts its parts together and carries messages between them. */
+
+import { Composer } from "./composer.js";
+import { readConfig } from "./config.js";
+import { Conversation } from "./conversation.js";
+import { newId } from "./ids.js";
+import { LiveMode } from "./live.js";
+import { ModelWatch, ahead } from "./model-watch.js";
+import { PeerLink } from "./peer.js";
+import { Picture } from "./picture.js";
+import { Questions } from "./questions.js";
+import { CameraSession } from "./session.js";
+import { Sheet } from "./sheet.js";
+import { ProtocolSocket } from "./socket.js";
+import { INITIAL_FACTS, describe } from "./status.js";
+import { StatusView } from "./status-view.js";
+
+/** What the server says of an offer it won't take. */
+const OFFER_ERRORS = new Set([
+  "offer_invalid",
+  "offer_too_large",
+  "audio_refused",
+  "data_channel_refused",
+  "video_missing",
+  "too_many_tracks",
+  "codec_unsupported",
+]);
+
+const $ = (id) => document.getElementById(id);
+
+class CameraPage {
+  constructor(config) {
+    this.config = config;
+    this.facts = { ...INITIAL_FACTS, demo: config.demoScene };
+    this.questions = new Questions({ newId });
+    this.session = new CameraSession({ csrfToken: config.csrfToken });
+    this.socket = new ProtocolSocket({
+      credentials: (options) => this.session.credentials(options),
+      onState: (state) => this.socketChanged(state),
+      onMessage: (message) => this.hear(message),
+    });
+    this.peer = new PeerLink({
+      send: (message) => this.socket.send(message),
+      iceServers: () => this.session.iceServers,
+      onState: (state) => this.peerChanged(state),
+      onOffer: () => this.offered(),
+    });
+    this.model = new ModelWatch({
+      onChange: (model, modelDetail) => this.learn({ model, modelDetail }),
+    });
+    this.buildViews();
+    this.listen();
+    this.learn({});
+    this.picture.foresee();
+  }
+
+  buildViews() {
+    const screen = $("screen");
+    this.sheet = new Sheet({ screen, grip: $("grip") });
+    this.status = new StatusView({
+      status: $("status"),
+      label: $("status-label"),
+      detail: $("status-detail"),
+      notice: $("notice"),
+      title: $("notice-title"),
+      text: $("notice-text"),
+      icon: $("notice-icon"),
+      actions: $("notice-actions"),
+      scene: $("demo-scene"),
+      onAction: (name) => this.act(name),
+    });
+    this.picture = new Picture({
+      screen,
+      video: $("preview"),
+      canvas: $("scene"),
+      onChange: (facts) => this.pictureChanged(facts),
+    });
+    this.conversation = new Conversation({
+      list: $("turns"),
+      scroller: $("messages"),
+      jump: $("jump"),
+      welcome: $("welcome"),
+      announcer: $("announcer"),
+      onAgain: (question) => this.askAgain(question),
+    });
+    this.composer = new Composer({
+      form: $("composer"),
+      field: $("question"),
+      send: $("send"),
+      cancel: $("cancel"),
+      onAsk: (text) => this.ask(text),
+      onCancel: () => this.cancel(),
+    });
+    this.live = new LiveMode({
+      screen,
+      toggle: $("live-toggle"),
+      bar: $("live-bar"),
+      prompt: $("live-prompt"),
+      box: $("live"),
+      text: $("live-text"),
+      meta: $("live-meta"),
+      send: (message) => this.peer.offered && this.socket.send(message),
+      onWanted: () => this.learn({}),
+    });
+  }
+
+  listen() {
+    const press = (id, act) => $(id)?.addEventListener("click", act);
+    press("start-camera", () => this.startCamera());
+    press("stop-camera", () => this.picture.stop());
+    press("switch-camera", () => this.picture.switchCamera());
+    press("demo-scene", () => this.startScene());
+    press("new-scene", () => this.picture.renewScene());
+    press("end-session", () => this.endSession());
+    for (const chip of document.querySelectorAll("[data-question]")) {
+      chip.addEventListener("click", () => this.ask(chip.dataset.question));
+    }
+    document.addEventListener("keydown", (event) => this.key(event));
+    document.addEventListener("click", (event) => this.leaveMenu(event));
+    document.addEventListener("visibilitychange", () => this.seenAgain());
+    window.addEventListener("online", () => this.socket.hurry());
+    window.addEventListener("pagehide", () => this.leave());
+  }
+
+  // --- What the person does ---
+
+  async startCamera() {
+    if (await this.picture.startCamera()) this.connect();
+  }
+
+  startScene() {
+    this.picture.startScene();
+    this.connect();
+  }
+
+  /** A press of "start" after an end is a wish for a new session. */
+  connect() {
+    if (this.facts.socket === "ended") this.session.forget();
+    this.socket.open();
+  }
+
+  act(name) {
+    if (name === "start") this.startCamera();
+    else if (name === "sign-in") location.assign(this.config.loginUrl);
+    else if (name === "retry" || this.picture.running) this.connect();
+    else this.startCamera();
+  }
+
+  ask(text) {
+    const question = this.questions.ask(text);
+    this.sheet.rise();
+    this.conversation.add(question, this.pause(question));
+    this.flush();
+    this.learn({});
+  }
+
+  askAgain(question) {
+    this.questions.askAgain(question);
+    this.flush();
+    this.show(question);
+  }
+
+  cancel() {
+    const question = this.questions.newestOpen;
+    if (!question) return;
+    if (question.running) this.socket.send({ type: "cancel", id: question.id });
+    question.fail({ code: "cancelled" });
+    this.conversation.announce(question);
+    this.show(question);
+  }
+
+  async endSession() {
+    $("menu").open = false;
+    try {
+      await this.session.end();
+    } catch (error) {
+      if (!error.unauthenticated) return this.learn({ modelDetail: error.detail });
+    }
+    return this.sessionEnded("user");
+  }
+
+  key(event) {
+    if (event.key !== "Escape" || event.isComposing) return;
+    if ($("menu").open) $("menu").open = false;
+    else this.cancel();
+  }
+
+  leaveMenu(event) {
+    if (!$("menu").contains(event.target)) $("menu").open = false;
+  }
+
+  async seenAgain() {
+    if (document.hidden) return;
+    this.socket.hurry();
+    await this.picture.wake();
+  }
+
+  leave() {
+    this.picture.stop();
+    this.socket.close();
+  }
+
+  // --- What the server says ---
+
+  socketChanged({ state, error = null, reason = null }) {
+    this.learn({ socket: state, refusal: error, endReason: reason });
+    if (state !== "ready") this.peer.signallingLost();
+    if (state === "ended") this.sessionEnded(reason);
+    if (state === "taken-over") this.picture.stop();
+  }
+
+  sessionEnded(reason) {
+    this.session.forget();
+    if (this.facts.socket !== "ended") this.socket.end(reason);
+    this.picture.stop();
+    if (this.live.on) this.live.switch(false);
+    for (const question of this.questions.running) {
+      question.fail({ code: "session_ended", detail: "The session ended before the answer." });
+      this.show(question);
+    }
+  }
+
+  hear(message) {
+    switch (message.type) {
+      case "ready":
+        return this.welcomed(message);
+      case "answer":
+        return this.peer.take(message.sdp);
+      case "stream":
+        return this.streamChanged(message);
+      case "live":
+        this.model.answered();
+        return this.live.show(message);
+      case "error":
+        return message.id ? this.answerChanged(message) : this.troubled(message);
+      default:
+        return this.answerChanged(message);
+    }
+  }
+
+  welcomed({ limits }) {
+    this.composer.limit(limits?.question_chars);
+    for (const message of this.questions.recover()) this.socket.send(message);
+    this.peer.signallingReady();
+  }
+
+  offered() {
+    this.flush();
+    if (this.live.on) this.live.askAgain();
+  }
+
+  answerChanged(message) {
+    const { question, reply } = this.questions.receive(message);
+    if (reply) this.socket.send(reply);
+    if (!question) return;
+    if (message.type === "queued") this.model.queued(message.position);
+    else if (message.type === "error") this.model.failed(message);
+    else this.model.answered();
+    if (question.wantsPicture && this.peer.state !== "connected") this.questions.askAgain(question);
+    this.show(question);
+    if (!question.open) this.conversation.announce(question);
+  }
+
+  /** An error that belongs to no question. */
+  troubled(message) {
+    if (OFFER_ERRORS.has(message.error)) return this.peer.refuse(message.detail);
+    if (message.error === "stream_failed") return this.peer.lost();
+    this.model.failed(message);
+    return this.live.fail(message.detail);
+  }
+
+  streamChanged(stream) {
+    this.learn({ stream });
+    if (["closed", "failed"].includes(stream.state)) this.peer.lost();
+  }
+
+  // --- What follows ---
+
+  pictureChanged(facts) {
+    this.learn(facts);
+    this.peer.use(this.picture.track);
+    this.offerSwitch();
+  }
+
+  peerChanged({ state, detail = "" }) {
+    this.learn({ peer: state, peerDetail: detail, ...(state !== "connected" && { stream: null }) });
+    if (state === "connected") this.flush();
+  }
+
+  /** Send what waits, once the server knows of a stream. */
+  flush() {
+    if (!this.peer.offered) return;
+    for (const question of this.questions.unsent) {
+      this.socket.send(this.questions.send(question));
+      this.show(question);
+    }
+  }
+
+  learn(facts) {
+    Object.assign(this.facts, facts);
+    const { name, port } = { name: location.hostname, port: location.port || "80" };
+    this.status.show(describe(this.facts, { name, port }));
+    const { camera, scene } = this.facts;
+    const on = camera === "on";
+    $("start-camera").hidden = on;
+    $("start-camera").disabled = camera === "asking";
+    $("stop-camera").hidden = !on;
+    $("stop-label").textContent = scene ? "Stop scene" : "Stop camera";
+    if ($("new-scene")) $("new-scene").hidden = !(on && scene);
+    $("end-session").disabled = !this.session.open;
+    this.showWaiting();
+  }
+
+  showWaiting() {
+    for (const question of [...this.questions.unsent, ...this.questions.running]) {
+      this.show(question);
+    }
+    const waits = this.questions.unsent.length > 0 || this.live.on;
+    const idle = !this.picture.running && this.facts.camera !== "asking";
+    $("screen").dataset.attention = waits && idle ? "start" : "";
+    if (this.live.on && idle) this.live.fail("Start the camera to begin.");
+  }
+
+  show(question) {
+    this.conversation.show(question, this.pause(question));
+    this.composer.running = this.questions.newestOpen !== null;
+  }
+
+  /** What a question that has no answer yet waits for. */
+  pause({ position }) {
+    if (!this.picture.running) return "Start the camera to get an answer";
+    if (this.facts.socket === "retrying") return "Waiting for the connection…";
+    if (this.facts.peer !== "connected") return "Waiting for the first picture…";
+    if (position > 1) return ahead(position);
+    return "Looking…";
+  }
+
+  async offerSwitch() {
+    $("switch-camera").hidden = !(this.picture.running && (await this.picture.several()));
+  }
+}
+
+new CameraPage(readConfig());

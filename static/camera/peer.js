@@ -1,0 +1,166 @@
+/** The camera's way to the server: one peer connection at a time, a new one when it is lost. */
+
+import { Backoff } from "./backoff.js";
+
+const MAX_BITRATE = 1_500_000;
+const MAX_FRAMERATE = 15;
+/** A new connection must stand after this long, and a shaky one recover, ms. */
+const CONNECT_WITHIN = 10000;
+const RECOVER_WITHIN = 2500;
+
+/**
+ * States: `off`, `connecting`, `connected`, `reconnecting`, `refused` (the server won't take this
+ * video; `detail` says why).
+ */
+export class PeerLink {
+  #send;
+  #iceServers;
+  #onState;
+  #onOffer;
+  #track = null;
+  #connection = null;
+  #sender = null;
+  #signalling = false;
+  #backoff = new Backoff();
+  #timer = 0;
+  #before = false;
+
+  /**
+   * @param {object} parts
+   * @param {(message: object) => boolean} parts.send
+   * @param {() => RTCIceServer[]} parts.iceServers
+   * @param {(state: {state: string, detail?: string}) => void} parts.onState
+   * @param {() => void} parts.onOffer an offer went out: from now on questions find a stream.
+   */
+  constructor({ send, iceServers, onState, onOffer }) {
+    this.#send = send;
+    this.#iceServers = iceServers;
+    this.#onState = onState;
+    this.#onOffer = onOffer;
+    this.state = "off";
+    this.offered = false;
+  }
+
+  /** Send this track from now on; `null` ends the stream. */
+  async use(track) {
+    this.#track = track;
+    if (!track) return this.#stop();
+    if (this.#sender && this.state === "connected") return this.#sender.replaceTrack(track);
+    if (this.#signalling) return this.#connect();
+    return this.#waiting();
+  }
+
+  /** The socket stands: connect anew. */
+  async signallingReady() {
+    this.#signalling = true;
+    if (this.#track) await this.#connect();
+  }
+
+  signallingLost() {
+    this.#signalling = false;
+    this.offered = false;
+    clearTimeout(this.#timer);
+    if (this.#track) this.#waiting();
+  }
+
+  async take(answer) {
+    const connection = this.#connection;
+    if (connection?.signalingState !== "have-local-offer") return;
+    try {
+      await connection.setRemoteDescription({ type: "answer", sdp: answer });
+    } catch {
+      if (connection === this.#connection) this.#lost();
+    }
+  }
+
+  /** The server has lost the stream, or failed on it. */
+  lost() {
+    if (this.#track && this.#signalling && this.state === "connected") this.#lost();
+  }
+
+  /** The server won't have this stream. */
+  refuse(detail) {
+    if (!this.#track) return;
+    this.#drop();
+    this.#become("refused", { detail });
+  }
+
+  async #connect() {
+    this.#drop();
+    const connection = new RTCPeerConnection({ iceServers: this.#iceServers() });
+    this.#connection = connection;
+    this.#waiting();
+    this.#timer = setTimeout(() => this.#lost(), CONNECT_WITHIN);
+    connection.onconnectionstatechange = () => this.#changed(connection);
+    const transceiver = connection.addTransceiver(this.#track, {
+      direction: "sendonly",
+      sendEncodings: [{ maxBitrate: MAX_BITRATE, maxFramerate: MAX_FRAMERATE }],
+    });
+    this.#sender = transceiver.sender;
+    await connection.setLocalDescription();
+    if (connection !== this.#connection) return;
+    this.offered = this.#send({ type: "offer", sdp: connection.localDescription.sdp });
+    if (this.offered) this.#onOffer();
+    await preferResolution(transceiver.sender);
+  }
+
+  #changed(connection) {
+    if (connection !== this.#connection) return;
+    const { connectionState } = connection;
+    if (connectionState === "connected") {
+      clearTimeout(this.#timer);
+      this.#before = true;
+      this.#backoff.reset();
+      this.#become("connected");
+    } else if (connectionState === "disconnected") {
+      clearTimeout(this.#timer);
+      this.#timer = setTimeout(() => this.#lost(), RECOVER_WITHIN);
+    } else if (["failed", "closed"].includes(connectionState)) {
+      this.#lost();
+    }
+  }
+
+  #lost() {
+    this.#drop();
+    if (!this.#track) return;
+    this.#waiting();
+    if (this.#signalling) this.#timer = setTimeout(() => this.#again(), this.#backoff.next());
+  }
+
+  #again() {
+    if (this.#track && this.#signalling) this.#connect();
+  }
+
+  #stop() {
+    this.#drop();
+    this.#before = false;
+    this.#backoff.reset();
+    this.#become("off");
+  }
+
+  #drop() {
+    clearTimeout(this.#timer);
+    this.offered = false;
+    if (!this.#connection) return;
+    this.#connection.onconnectionstatechange = null;
+    this.#connection.close();
+    this.#connection = null;
+    this.#sender = null;
+  }
+
+  #waiting() {
+    this.#become(this.#before ? "reconnecting" : "connecting");
+  }
+
+  #become(state, extra = {}) {
+    this.state = state;
+    this.#onState({ state, ...extra });
+  }
+}
+
+/** Text and small things stay legible when the line is thin: fewer frames rather than fewer pixels. */
+async function preferResolution(sender) {
+  const parameters = sender.getParameters();
+  parameters.degradationPreference = "maintain-resolution";
+  await sender.setParameters(parameters).catch(() => {});
+}

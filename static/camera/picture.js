@@ -1,0 +1,124 @@
+/** What stands on the stage: nothing, the camera's preview, or the drawn scene. */
+
+import { Camera, noCamera } from "./camera.js";
+import { DemoScene } from "./demo-scene.js";
+
+/** A camera that was muted while the page was hidden gets this long to come back, ms. */
+const WAKE_WITHIN = 1500;
+
+export class Picture {
+  #screen;
+  #video;
+  #canvas;
+  #onChange;
+  #camera;
+  #scene = null;
+  #trouble = null;
+
+  /**
+   * @param {object} parts elements `screen`, `video`, `canvas`; `onChange(facts)` with `camera`
+   *   and `scene` as in `INITIAL_FACTS`.
+   */
+  constructor({ screen, video, canvas, onChange }) {
+    this.#screen = screen;
+    this.#video = video;
+    this.#canvas = canvas;
+    this.#onChange = onChange;
+    this.#camera = new Camera({ onLost: () => this.#failed("lost") });
+    navigator.mediaDevices?.addEventListener?.("devicechange", () => this.#devicesChanged());
+  }
+
+  get track() {
+    return this.#scene?.track ?? this.#camera.track;
+  }
+
+  get running() {
+    return this.track !== null;
+  }
+
+  /** Say at once what is known before anybody asks for the camera. */
+  async foresee() {
+    if (!Camera.possible) this.#failed(isSecureContext ? "missing" : "insecure");
+    else if ((await noCamera()) && !this.running) this.#failed("missing");
+  }
+
+  /** @returns {Promise<boolean>} whether there is a picture now. */
+  async startCamera() {
+    this.#onChange({ camera: "asking", scene: false });
+    return this.#try(() => this.#camera.start());
+  }
+
+  async switchCamera() {
+    return this.#try(() => this.#camera.switch());
+  }
+
+  startScene() {
+    this.#camera.stop();
+    this.#scene ??= new DemoScene(this.#canvas);
+    this.#scene.start();
+    this.#show("scene");
+    this.#onChange({ camera: "on", scene: true });
+  }
+
+  renewScene() {
+    this.#scene?.renew();
+  }
+
+  stop() {
+    this.#clear();
+    this.#onChange({ camera: "off", scene: false });
+  }
+
+  /** Whether there is another camera to switch to. */
+  async several() {
+    return !this.#scene && this.#camera.several();
+  }
+
+  /** Back in view: phones take the camera away from hidden pages, and some don't give it back. */
+  async wake() {
+    if (!this.#camera.track?.muted) return false;
+    await new Promise((resolve) => setTimeout(resolve, WAKE_WITHIN));
+    return this.#camera.track?.muted ? this.startCamera() : false;
+  }
+
+  async #try(open) {
+    try {
+      this.#video.srcObject = await open();
+    } catch (error) {
+      if (error.kind === undefined) throw error;
+      this.#failed(error.kind);
+      return false;
+    }
+    this.#show("camera");
+    this.#onChange({ camera: "on", scene: false });
+    return true;
+  }
+
+  #failed(kind) {
+    this.#clear();
+    this.#trouble = kind;
+    this.#onChange({ camera: kind, scene: false });
+  }
+
+  #clear() {
+    this.#camera.stop();
+    this.#scene?.stop();
+    this.#scene = null;
+    this.#video.srcObject = null;
+    this.#show("off");
+  }
+
+  #show(what) {
+    this.#trouble = null;
+    this.#screen.dataset.stage = what;
+    this.#video.hidden = what !== "camera";
+    this.#canvas.hidden = what !== "scene";
+  }
+
+  async #devicesChanged() {
+    const none = await noCamera();
+    if (this.running) return;
+    if (none) this.#failed("missing");
+    else if (["missing", "lost"].includes(this.#trouble)) this.stop();
+  }
+}

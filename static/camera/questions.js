@@ -1,0 +1,181 @@
+/** The questions asked and how far their answers have come. Pure: no socket, no document. */
+
+/** Errors that say the picture is not there yet (or not just now), so that asking again may help. */
+const WANTS_PICTURE = new Set(["no_stream", "no_frame", "stream_stalled"]);
+
+/**
+ * One question. `state` is `unsent`, `waiting` (sent, nothing back yet), `answering`, `done`,
+ * `failed` or `cancelled`.
+ */
+export class Question {
+  #early = new Map();
+  #asked = 0;
+
+  constructor({ id, content }) {
+    this.id = id;
+    this.content = content;
+    this.restart();
+  }
+
+  /** Back to the beginning, to be sent again. */
+  restart({ id = this.id } = {}) {
+    this.id = id;
+    this.state = "unsent";
+    this.text = "";
+    this.seq = 0;
+    this.position = 0;
+    this.error = null;
+    this.response = null;
+    this.#early.clear();
+    this.#asked = 0;
+  }
+
+  get running() {
+    return this.state === "waiting" || this.state === "answering";
+  }
+
+  get open() {
+    return this.running || this.state === "unsent";
+  }
+
+  /** Whether asking again when the stream stands is the way on. */
+  get wantsPicture() {
+    return this.seq === 0 && WANTS_PICTURE.has(this.error?.code);
+  }
+
+  /**
+   * Take one batch of the answer. A batch ahead of its turn is kept until the gap is filled.
+   *
+   * @returns {number|null} the last batch in hand when the ones after it must be sent again.
+   */
+  take({ seq, text }) {
+    if (!this.running || seq <= this.seq) return null;
+    this.#early.set(seq, text);
+    while (this.#early.has(this.seq + 1)) {
+      this.seq += 1;
+      this.text += this.#early.get(this.seq);
+      this.#early.delete(this.seq);
+      this.state = "answering";
+    }
+    if (this.#early.size === 0) return null;
+    return this.#gap();
+  }
+
+  finish(response) {
+    this.state = "done";
+    this.text = response.text;
+    this.response = response;
+  }
+
+  fail({ code, detail }) {
+    this.state = code === "cancelled" ? "cancelled" : "failed";
+    this.error = { code, detail };
+  }
+
+  /** Each gap is asked for once. */
+  #gap() {
+    const after = this.seq;
+    if (this.#asked === after + 1) return null;
+    this.#asked = after + 1;
+    return after;
+  }
+}
+
+export class Questions {
+  #all = new Map();
+  #newId;
+
+  /** @param {{newId: () => string}} parts */
+  constructor({ newId }) {
+    this.#newId = newId;
+  }
+
+  ask(content) {
+    const question = new Question({ id: this.#newId(), content });
+    this.#all.set(question.id, question);
+    return question;
+  }
+
+  /** The same words once more, under a new id. */
+  askAgain(question) {
+    this.#all.delete(question.id);
+    question.restart({ id: this.#newId() });
+    this.#all.set(question.id, question);
+  }
+
+  get(id) {
+    return this.#all.get(id) ?? null;
+  }
+
+  clear() {
+    this.#all.clear();
+  }
+
+  /** The newest question that can still be stopped. */
+  get newestOpen() {
+    return [...this.#all.values()].findLast((question) => question.open) ?? null;
+  }
+
+  get unsent() {
+    return [...this.#all.values()].filter((question) => question.state === "unsent");
+  }
+
+  get running() {
+    return [...this.#all.values()].filter((question) => question.running);
+  }
+
+  /** Those that failed for want of a picture. */
+  get wantingPicture() {
+    return [...this.#all.values()].filter((question) => question.wantsPicture);
+  }
+
+  /** What to send for a question that was never sent. */
+  send(question) {
+    question.state = "waiting";
+    return { type: "chat", id: question.id, content: question.content };
+  }
+
+  /** What to send after the socket was lost, so that no answer is. */
+  recover() {
+    return this.running.map(({ id, seq }) => ({ type: "resume", id, after: seq }));
+  }
+
+  /**
+   * Take a message about a question.
+   *
+   * @returns {{question: Question|null, reply: object|null}} the question it changed, and what to
+   *   send back.
+   */
+  receive(message) {
+    const question = this.get(message.id);
+    if (!question?.running) return { question: null, reply: null };
+    switch (message.type) {
+      case "queued":
+        question.position = message.position;
+        return { question, reply: null };
+      case "token":
+        return { question, reply: this.#resumption(question, question.take(message)) };
+      case "response":
+        question.finish(message);
+        return { question, reply: null };
+      case "error":
+        return { question, reply: this.#refused(question, message) };
+      default:
+        return { question: null, reply: null };
+    }
+  }
+
+  #resumption({ id }, after) {
+    return after === null ? null : { type: "resume", id, after };
+  }
+
+  /** A server that forgot the question (or never heard it) is asked anew. */
+  #refused(question, { error: code, detail }) {
+    if (code === "unknown_question") {
+      question.restart();
+      return this.send(question);
+    }
+    question.fail({ code, detail });
+    return null;
+  }
+}

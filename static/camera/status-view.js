@@ -1,0 +1,71 @@
+/** Shows the page's state: the pill at the top, and the notice where the picture would be. */
+
+import { element } from "./elements.js";
+
+const ACTIONS = {
+  start: "Try again",
+  "new-session": "Start a new session",
+  "use-here": "Use it here",
+  "sign-in": "Sign in",
+  retry: "Try now",
+};
+
+export class StatusView {
+  #parts;
+  #onAction;
+  #welcome;
+  #shown = "";
+
+  /**
+   * @param {object} parts elements `status`, `label`, `detail`, `notice`, `title`, `text`, `icon`,
+   *   `actions`, `scene` (the drawn scene's button, or null), and `onAction(name)`.
+   */
+  constructor({ onAction, ...parts }) {
+    this.#parts = parts;
+    this.#onAction = onAction;
+    this.#welcome = { title: parts.title.textContent, text: parts.text.textContent };
+  }
+
+  /** @param {object} description see `describe`. */
+  show(description) {
+    const key = JSON.stringify(description);
+    if (key === this.#shown) return;
+    this.#shown = key;
+    const { status, label, detail } = this.#parts;
+    status.dataset.state = description.state;
+    status.dataset.tone = description.tone;
+    status.title = description.detail;
+    change(label, description.label);
+    change(detail, description.detail);
+    this.#explain(description.notice);
+  }
+
+  #explain(notice) {
+    const { notice: box, title, text, icon, actions, scene } = this.#parts;
+    box.hidden = !notice;
+    if (scene) scene.hidden = !notice?.actions.includes("scene");
+    if (!notice) return;
+    const problem = notice.icon !== null;
+    box.dataset.kind = problem ? "problem" : "welcome";
+    if (problem) icon.setAttribute("href", `#i-${notice.icon}`);
+    change(title, problem ? notice.title : this.#welcome.title);
+    change(text, problem ? notice.text : this.#welcome.text);
+    scene?.classList.toggle("primary", problem);
+    const names = notice.actions.filter((name) => name !== "scene");
+    const primary = !notice.actions.includes("scene");
+    actions.replaceChildren(...names.map((name) => this.#button(name, { primary })));
+  }
+
+  #button(name, { primary }) {
+    const className = primary ? "button primary" : "button";
+    const button = element("button", { type: "button", className, dataset: { testid: name } });
+    button.append(ACTIONS[name]);
+    button.addEventListener("click", () => this.#onAction(name));
+    return button;
+  }
+}
+
+/** Only a change is told to a screen reader. */
+function change(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}

@@ -1,0 +1,203 @@
+/** What state the page is in, and the words for it: one table. Pure. */
+
+/** Facts the state follows from. */
+export const INITIAL_FACTS = Object.freeze({
+  /** `off`, `asking`, `on`, `insecure`, `denied`, `missing`, `taken`, `failed`, `lost` */
+  camera: "off",
+  /** Whether the drawn scene is the stream. */
+  scene: false,
+  /** The socket's state: see `ProtocolSocket`. */
+  socket: "closed",
+  /** Why the session ended. */
+  endReason: null,
+  /** Why no session was given: `{code, detail, unauthenticated, passing}`. */
+  refusal: null,
+  /** The peer connection's state: see `PeerLink`. */
+  peer: "off",
+  peerDetail: "",
+  /** The stream as the server sees it: `{state, width, height, fps, error}`. */
+  stream: null,
+  /** `ok`, `busy`, `down` */
+  model: "ok",
+  modelDetail: "",
+  /** Whether the person is offered the drawn scene. */
+  demo: false,
+});
+
+const CAMERA_TROUBLE = {
+  insecure: {
+    label: "Camera needs HTTPS",
+    icon: "lock",
+    title: "The camera needs HTTPS",
+    text: ({ host }) =>
+      `Browsers open a camera only for HTTPS pages, or on localhost. Open https://${host.name}/ if this server has a certificate. To give it one, set HTTPS_ENABLED=true with SSL_CERT_PATH and SSL_KEY_PATH, or put an HTTPS proxy before it. Just for yourself: ssh -L ${host.port}:localhost:${host.port} ${host.name}, then http://localhost:${host.port}/.`,
+    actions: [],
+  },
+  denied: {
+    label: "Camera permission denied",
+    icon: "camera-off",
+    title: "The camera is blocked",
+    text: () =>
+      "This page was denied the camera. Allow it in the browser’s site settings (the icon beside the address), and in the system’s privacy settings, then try again.",
+    actions: ["start"],
+  },
+  missing: {
+    label: "No camera found",
+    icon: "camera-off",
+    title: "No camera found",
+    text: () => "This device has no camera that the browser can see. Plug one in and try again.",
+    actions: ["start"],
+  },
+  taken: {
+    label: "Camera in use",
+    icon: "camera-off",
+    title: "The camera is in use",
+    text: () => "Another program holds the camera. Close it there, then try again.",
+    actions: ["start"],
+  },
+  failed: {
+    label: "Camera failed",
+    icon: "alert",
+    title: "The camera did not start",
+    text: () => "The browser could not open the camera. Try again, or restart the browser.",
+    actions: ["start"],
+  },
+  lost: {
+    label: "Camera lost",
+    icon: "camera-off",
+    title: "The camera has gone",
+    text: () => "It was unplugged, or the system took it away. Start it again when it is back.",
+    actions: ["start"],
+  },
+};
+
+const END_REASONS = {
+  idle: "It was not used for a while. Start a new one to go on.",
+  user: "You ended it. Start a new one whenever you like.",
+  operator: "The operator of this server ended it.",
+  replaced: "It was left unused and its place was needed. Start a new one to go on.",
+  forbidden: "It belongs to another account.",
+};
+
+const FRAME_TROUBLE = {
+  frame_too_large: "The server refuses this resolution; use another camera or a smaller picture.",
+  filter_failed: "The server’s privacy filter could not run, so it drops the pictures.",
+};
+
+/**
+ * The page's state.
+ *
+ * @param {object} facts see `INITIAL_FACTS`.
+ * @param {{name: string, port: string}} host where the page comes from.
+ * @returns {{state: string, tone: "quiet"|"busy"|"good"|"warn"|"bad", label: string,
+ *   detail: string, notice: null|{icon: string|null, title: string, text: string, actions: string[]}}}
+ *   `notice` stands where the picture would be; without an icon it is the welcome.
+ */
+export function describe(facts, host) {
+  return (
+    sessionTrouble(facts) ??
+    cameraTrouble(facts, host) ??
+    linkState(facts) ??
+    modelTrouble(facts) ??
+    streamState(facts)
+  );
+}
+
+function blocked(state, tone, label, notice) {
+  return { state, tone, label, detail: notice.text, notice };
+}
+
+function plain(state, tone, label, detail = "") {
+  return { state, tone, label, detail, notice: null };
+}
+
+function sessionTrouble({ socket, endReason, refusal }) {
+  if (socket === "ended") {
+    const text = END_REASONS[endReason] ?? "Start a new one to go on.";
+    return blocked("ended", "quiet", "Session ended", {
+      icon: "power",
+      title: "This session has ended",
+      text,
+      actions: ["new-session"],
+    });
+  }
+  if (socket === "taken-over") {
+    return blocked("taken-over", "warn", "Open elsewhere", {
+      icon: "tabs",
+      title: "This session is open elsewhere",
+      text: "A newer tab or window took it over. Only one can use the camera at a time.",
+      actions: ["use-here"],
+    });
+  }
+  if (socket !== "refused") return null;
+  if (refusal.unauthenticated) {
+    return blocked("sign-in", "warn", "Sign in needed", {
+      icon: "lock",
+      title: "Please sign in",
+      text: refusal.detail || "Your sign-in has expired.",
+      actions: ["sign-in"],
+    });
+  }
+  return blocked("busy", "warn", refusal.passing ? "Server busy" : "No session", {
+    icon: "clock",
+    title: refusal.passing ? "The server is busy" : "The server gave no session",
+    text: refusal.passing ? `${refusal.detail} Trying again by itself.` : refusal.detail,
+    actions: ["retry"],
+  });
+}
+
+function cameraTrouble({ camera, demo }, host) {
+  const trouble = CAMERA_TROUBLE[camera];
+  if (!trouble) return null;
+  return blocked(camera === "missing" ? "no-camera" : camera, "bad", trouble.label, {
+    icon: trouble.icon,
+    title: trouble.title,
+    text: trouble.text({ host }),
+    actions: demo ? ["scene", ...trouble.actions] : trouble.actions,
+  });
+}
+
+function linkState({ camera, socket, peer, peerDetail }) {
+  if (camera === "asking") {
+    return plain("asking", "busy", "Allow the camera", "The browser asks for your permission.");
+  }
+  if (socket === "retrying") {
+    return plain("reconnecting", "warn", "Reconnecting…", "The connection was lost.");
+  }
+  if (camera === "off") return null;
+  if (peer === "refused") return plain("refused", "bad", "Video refused", peerDetail);
+  if (peer === "reconnecting") {
+    return plain("reconnecting", "warn", "Reconnecting…", "The video connection was lost.");
+  }
+  if (peer !== "connected" || socket !== "ready") return plain("connecting", "busy", "Connecting…");
+  return null;
+}
+
+function modelTrouble({ model, modelDetail }) {
+  if (model === "down") return plain("model-down", "bad", "Model down", modelDetail);
+  if (model === "busy") return plain("model-busy", "warn", "Model busy", modelDetail);
+  return null;
+}
+
+function streamState({ camera, scene, stream, demo }) {
+  if (camera === "off") {
+    return {
+      ...plain("idle", "quiet", "Camera off"),
+      notice: { icon: null, title: "", text: "", actions: demo ? ["scene"] : [] },
+    };
+  }
+  if (stream?.error) {
+    const detail = FRAME_TROUBLE[stream.error] ?? "The server can’t use this video.";
+    return plain("stream-error", "bad", "Video not usable", detail);
+  }
+  if (stream?.state === "stalled") {
+    return plain("stalled", "warn", "Video stalled", "No new pictures reach the server.");
+  }
+  return plain("streaming", "good", scene ? "Drawn scene" : "Streaming", size(stream));
+}
+
+function size(stream) {
+  if (!stream?.width) return "";
+  const rate = stream.fps ? `, ${Math.round(stream.fps)} pictures a second` : "";
+  return `${stream.width} × ${stream.height}${rate}.`;
+}
