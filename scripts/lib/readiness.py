@@ -73,7 +73,9 @@ def wait_until_healthy(url: str, logs: Path) -> None:
         if ending := keeps_ending(logs / "supervisord.log"):
             sys.exit(f"\n{ending} keeps ending: see {logs / ending}.log.")
         if now - began > WAIT_SECONDS:
-            sys.exit(f"\nNot healthy after {WAIT_SECONDS:.0f} s for want of {waiting_for}: see {logs}.")
+            sys.exit(
+                f"\nNot healthy after {WAIT_SECONDS:.0f} s for want of {waiting_for}: see {logs}."
+            )
         if sys.stdout.isatty() or waiting_for != shown[0] or now - shown[1] >= 10:
             show(f"Starting … {now - began:.0f} s, waiting for {waiting_for}")
             shown = (waiting_for, now)

@@ -13,7 +13,7 @@ import sys
 import time
 
 PR_SET_CHILD_SUBREAPER = 36
-GRACE_SECONDS = 5.0
+GRACE_SECONDS = 2.0
 
 
 def children_remain() -> bool:

