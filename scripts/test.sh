@@ -47,24 +47,27 @@ command -v chromium >/dev/null || apt_install chromium >"$LOG_DIR/install-chromi
 install_vllm
 
 # --- Checks without running anything ---------------------------------------------------------------
-# The production example with keys made for this run; nothing is contacted.
-check_deploy() {
-    local keys
-    keys=(DJANGO_SECRET_KEY="$(random_key)" JWT_SECRET_KEY="$(random_key)")
-    # shellcheck disable=SC2046
-    env $(grep -E '^[A-Z_]+=.' deploy/production.env.example) "${keys[@]}" \
-        "$bin/python" -W error manage.py check --deploy --fail-level WARNING
+# with_keys COMMAND...: with signing keys made for this run.
+with_keys() {
+    local key
+    key=$("$bin/python" -c 'import secrets; print(secrets.token_urlsafe(48))')
+    env DJANGO_SECRET_KEY="cookies-$key" JWT_SECRET_KEY="tokens-$key" "$@"
 }
-random_key() { "$bin/python" -c 'import secrets; print(secrets.token_urlsafe(48))'; }
+# The production example as it is, but for its keys; nothing is contacted.
+check_deploy() {
+    local example
+    mapfile -t example < <(grep -E '^[A-Z_]+=.' deploy/production.env.example)
+    with_keys env "${example[@]}" "$bin/python" -W error manage.py check --deploy --fail-level WARNING
+}
 check_migrations() {
-    DJANGO_SECRET_KEY=$(random_key) JWT_SECRET_KEY=$(random_key) DATABASE_URL=sqlite://:memory: \
+    with_keys env DATABASE_URL=sqlite://:memory: \
         "$bin/python" -W error manage.py makemigrations --check --dry-run
 }
 
 stage "Format" "$bin/ruff" format --check .
 stage "Lint" "$bin/ruff" check .
 stage "Shell lint" "$bin/shellcheck" -x scripts/*.sh scripts/lib/*.sh .ci/run
-stage "Types" "$bin/mypy"
+stage "Types" with_keys "$bin/mypy"
 stage "Import direction" "$bin/lint-imports"
 stage "Deployment checks" check_deploy
 stage "Migrations" check_migrations
