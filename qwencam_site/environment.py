@@ -95,15 +95,23 @@ def words(name: str, default: str) -> list[str]:
 
 def urls(name: str, default: str, *, schemes: tuple[str, ...]) -> list[str]:
     """Return a comma-separated list of at least one URL with one of ``schemes``."""
-    found = words(name, default)
-    for url in found:
-        scheme, separator, rest = url.partition("://")
-        if scheme not in schemes or not separator or not rest:
-            wanted = " or ".join(f"{scheme}://" for scheme in schemes)
-            raise ImproperlyConfigured(f"{name} must hold URLs that begin with {wanted}.")
+    found = [_checked_url(name, item, schemes=schemes) for item in words(name, default)]
     if not found:
         raise ImproperlyConfigured(f"{name} must name at least one URL.")
     return found
+
+
+def url(name: str, default: str, *, schemes: tuple[str, ...]) -> str:
+    """Return one URL with one of ``schemes``."""
+    return _checked_url(name, text(name, default), schemes=schemes)
+
+
+def _checked_url(name: str, value: str, *, schemes: tuple[str, ...]) -> str:
+    scheme, _, rest = value.partition("://")
+    if scheme not in schemes or not rest:
+        wanted = " or ".join(f"{scheme}://" for scheme in schemes)
+        raise ImproperlyConfigured(f"{name} must begin with {wanted}.")
+    return value
 
 
 def ice_servers(name: str) -> list[dict[str, Any]]:

@@ -6,7 +6,9 @@ import tempfile
 
 os.environ.setdefault("DJANGO_SECRET_KEY", secrets.token_urlsafe(48))
 os.environ.setdefault("JWT_SECRET_KEY", secrets.token_urlsafe(48))
-os.environ.setdefault("DATABASE_URL", f"sqlite:///{tempfile.mkdtemp()}/db.sqlite3")
+SCRATCH = tempfile.mkdtemp()
+os.environ.setdefault("DATABASE_URL", f"sqlite:///{SCRATCH}/db.sqlite3")
+os.environ.setdefault("STATIC_ROOT", SCRATCH)
 # No server listens here: a test that needs Redis or vLLM asks for the fixture.
 os.environ.setdefault("REDIS_URL", "redis://127.0.0.1:1/0")
 os.environ.setdefault("VLLM_BASE_URL", "http://127.0.0.1:1/v1")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -114,11 +115,16 @@ class Stack:
                 raise AssertionError(f"health never became {status}: {json.dumps(body)}")
             time.sleep(0.25)
 
+    def password(self, username: str) -> str:
+        """Return the password that the quickstart has printed for a user."""
+        found = re.search(rf"\b{username}: password (\S+)", self.output.read_text())
+        assert found, "The quickstart printed no password."
+        return found[1]
+
     def token(self, username: str = "demo") -> dict[str, Any]:
         """Open a camera session; return what ``POST /api/token`` says."""
-        reply = httpx.post(
-            f"{self.url}/api/token", json={"username": username, "password": PASSWORD}, timeout=10
-        )
+        credentials = {"username": username, "password": self.password(username)}
+        reply = httpx.post(f"{self.url}/api/token", json=credentials, timeout=10)
         assert reply.status_code == 201, reply.text
         body: dict[str, Any] = reply.json()
         return body

@@ -19,6 +19,7 @@ from redis.exceptions import RedisError
 
 from apps.camera_sessions import lifecycle
 from apps.camera_sessions.authentication import authenticate_token
+from apps.camera_sessions.limits import told_limits
 from apps.camera_sessions.models import CameraSession, EndReason
 from apps.camera_sessions.tokens import TokenRefused
 from apps.chat import metrics, presence, protocol
@@ -87,7 +88,10 @@ class SessionConsumer(AsyncWebsocketConsumer):
         self._watch = Watch(
             questions=parts.questions,
             events=parts.events,
-            patience=Patience(frame=2 * settings.FRAME_WAIT_SECONDS + 5),
+            patience=Patience(
+                frame=2 * settings.FRAME_WAIT_SECONDS + 5,
+                answer=settings.MODEL_TIMEOUT_SECONDS + 60,
+            ),
             dispatch=dispatch,
         )
         now = time.monotonic()
@@ -102,7 +106,9 @@ class SessionConsumer(AsyncWebsocketConsumer):
         metrics.SOCKETS.inc()
         self._own(self._heartbeat())
         await self._say(
-            protocol.Ready(session_id=self.session_id, limits=limits(), model=settings.MODEL_NAME)
+            protocol.Ready(
+                session_id=self.session_id, limits=told_limits(), model=settings.MODEL_NAME
+            )
         )
         stream = self.process.relay.stream_of(self.session_id)
         if stream is not None:
@@ -122,6 +128,8 @@ class SessionConsumer(AsyncWebsocketConsumer):
             )
             group = session_group(self.session_id)
             await self.channel_layer.group_discard(group, self.channel_name)
+            if not await presence.has_socket(self.process.services.redis, self.session_id):
+                await database_sync_to_async(lifecycle.note_gone)(self.session.pk)
         except (RedisError, OSError) as error:
             logger.warning("A socket left unannounced: %s", type(error).__name__)
 
@@ -149,7 +157,8 @@ class SessionConsumer(AsyncWebsocketConsumer):
     async def _note_seen(self) -> None:
         # The event that ends a session may have been missed while Redis was away.
         if not await database_sync_to_async(lifecycle.note_seen)(self.session.pk):
-            await self._end(EndReason.USER)
+            await self.session.arefresh_from_db(fields=["end_reason"])
+            await self._end(EndReason(self.session.end_reason or EndReason.OPERATOR))
 
     # --- From the client -----------------------------------------------------------------------
 
@@ -176,7 +185,7 @@ class SessionConsumer(AsyncWebsocketConsumer):
         except (RedisError, OSError) as error:
             logger.warning("A message could not be served: %s", type(error).__name__)
             detail = "QwenCam's message store does not answer; please try again."
-            await self._say(protocol.Error(error="unavailable", detail=detail))
+            await self._say_error(ProtocolError("unavailable", detail))
 
     async def _act(self, message: protocol.ClientMessage) -> None:
         match message:
@@ -231,7 +240,7 @@ class SessionConsumer(AsyncWebsocketConsumer):
         try:
             answer = await self.process.host.accept(self.session_id, sdp)
         except OfferRefused as refusal:
-            await self._say(protocol.Error(error=refusal.code, detail=refusal.detail))
+            await self._say_error(ProtocolError(refusal.code, refusal.detail))
             return
         await self._say(protocol.Answer(sdp=answer))
         await self._note_active()
@@ -341,17 +350,3 @@ def bearer(subprotocols: list[str]) -> str:
     """Return the access token among a socket's subprotocols, empty without one."""
     tokens = [item.removeprefix("bearer.") for item in subprotocols if item.startswith("bearer.")]
     return tokens[0] if tokens else ""
-
-
-def limits() -> dict[str, float]:
-    """Return what a client should know of the limits; seconds, characters, bytes, per minute."""
-    return {
-        "question_chars": settings.MAX_QUESTION_CHARS,
-        "questions_per_minute": settings.MAX_QUESTIONS_PER_MINUTE,
-        "message_bytes": settings.MAX_MESSAGE_BYTES,
-        "frame_wait_seconds": settings.FRAME_WAIT_SECONDS,
-        "live_rate": settings.FRAME_SAMPLE_RATE,
-        "idle_seconds": settings.SESSION_IDLE_SECONDS,
-        "frame_width": settings.MAX_FRAME_WIDTH,
-        "frame_height": settings.MAX_FRAME_HEIGHT,
-    }

@@ -22,7 +22,7 @@ from apps.inference.prompts import PromptBudget, PromptRefused, Turn, build_mess
 LEASE_MS = 6000
 LEASE_RENEWAL_SECONDS = 0.5
 
-Outcome = Literal["answered", "failed", "skipped"]
+Outcome = Literal["answered", "told", "failed", "skipped"]
 
 
 class AnswerFailed(Exception):
@@ -89,7 +89,7 @@ class Generation:
         """Answer a question if it is still to be had.
 
         Returns:
-            ``skipped`` when another worker has it, it was cancelled or its session has ended.
+            ``answered``, or ``told`` for live mode; ``failed``; ``skipped`` when another worker has it, it was cancelled or its session has ended.
         """
         claimed = await self.questions.claim(
             session_id, question_id, attempt=attempt, worker=self.worker, lease_ms=LEASE_MS
@@ -113,7 +113,10 @@ class Generation:
             outcome = {"error": error.code, "detail": error.detail}
             await self._finish(question, State.FAILED, outcome)
             return "failed"
-        if await self._finish(question, State.DONE, response) and not question.live:
+        ours = await self._finish(question, State.DONE, response)
+        if question.live:
+            return "told"
+        if ours:
             turn = Turn(question=question.text, answer=text)
             await self.conversation(question.session_id).add(turn)
         return "answered"

@@ -1,6 +1,7 @@
 """Who is alive: inference workers and browser sockets say so in Redis every few seconds."""
 
 import time
+from typing import cast
 
 from redis.asyncio import Redis
 
@@ -21,7 +22,8 @@ async def announce_worker(redis: Redis, name: str) -> None:
 
 async def workers(redis: Redis) -> list[str]:
     """Return the names of the workers heard of within ``WORKER_LOST_SECONDS``."""
-    names = await redis.zrangebyscore(WORKERS, time.time() - WORKER_LOST_SECONDS, "+inf")
+    since = time.time() - WORKER_LOST_SECONDS
+    names = cast("list[bytes]", await redis.zrangebyscore(WORKERS, since, "+inf"))
     return [name.decode() for name in names]
 
 

@@ -8,7 +8,7 @@ import json
 import time
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, cast
 
 from redis.asyncio import Redis
 
@@ -132,12 +132,13 @@ class QuestionStore:
         """Store a new question; ``False`` when the session has one with that id already."""
         keys = [self._key(session_id, question_id), self._index(session_id), QUEUE]
         member = f"{session_id}:{question_id}"
-        args = [text, int(live), time.time(), self._ttl, question_id, "" if live else member]
+        args: list[str | int | float] = [text, int(live), time.time(), self._ttl, question_id, "" if live else member]
         return bool(await self.redis.register_script(_CREATE)(keys=keys, args=args))
 
     async def load(self, session_id: str, question_id: str) -> Question | None:
         """Return the question, ``None`` when unknown or expired."""
-        raw = await self.redis.hgetall(self._key(session_id, question_id))
+        key = self._key(session_id, question_id)
+        raw = cast("dict[bytes, bytes]", await self.redis.hgetall(key))
         if b"state" not in raw:
             return None
         return Question(
@@ -191,7 +192,8 @@ class QuestionStore:
 
     async def batches(self, session_id: str, question_id: str, *, after: int) -> list[str]:
         """Return the texts of batches ``after + 1``, ``after + 2``, …"""
-        raw = await self.redis.lrange(self._batches(session_id, question_id), after, -1)
+        key = self._batches(session_id, question_id)
+        raw = cast("list[bytes]", await self.redis.lrange(key, after, -1))
         return [item.decode() for item in raw]
 
     async def finish(
@@ -215,7 +217,7 @@ class QuestionStore:
             self._lease(session_id, question_id),
         ]
         member = f"{session_id}:{question_id}"
-        args = [state, json.dumps(outcome), self._ttl, member, attempt or ""]
+        args: list[str | int] = [state, json.dumps(outcome), self._ttl, member, attempt or ""]
         return bool(await self.redis.register_script(_FINISH)(keys=keys, args=args))
 
     async def depth(self, *, older_than: float) -> int:
@@ -240,7 +242,8 @@ class QuestionStore:
     async def forget(self, session_id: str) -> None:
         """Delete every question and answer of a session."""
         index = self._index(session_id)
-        ids = [item.decode() for item in await self.redis.smembers(index)]
+        members = cast("set[bytes]", await self.redis.smembers(index))
+        ids = [member.decode() for member in members]
         keys = [index]
         for question_id in ids:
             keys += self._keys(session_id, question_id)

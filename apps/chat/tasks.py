@@ -15,6 +15,14 @@ from apps.chat.worker_loop import worker_loop, worker_name
 from apps.inference.client import ModelServers
 
 
+# What an outcome adds to the session's row; a frame counts when the model was shown it.
+COUNTED: dict[Outcome, dict[str, int]] = {
+    "answered": {"answers": 1, "frames": 1},
+    "told": {"frames": 1},
+    "failed": {"errors": 1},
+}
+
+
 @cache
 def model_servers() -> ModelServers:
     """Return this process's connections to the model servers; used on the worker's loop only."""
@@ -50,9 +58,8 @@ async def generate(session_id: str, question_id: str, attempt: int) -> Outcome:
 def answer_question(session_id: str, question_id: str, attempt: int) -> None:
     """Answer a question and count the outcome in the session's row."""
     outcome = worker_loop().run(generate(session_id, question_id, attempt))
-    if outcome != "skipped":
-        counted = "answers" if outcome == "answered" else "errors"
-        lifecycle.count(UUID(session_id), **{counted: 1})
+    if outcome in COUNTED:
+        lifecycle.count(UUID(session_id), **COUNTED[outcome])
 
 
 @worker_ready.connect

@@ -25,8 +25,8 @@ class Patience:
     """
 
     frame: float
+    answer: float
     worker: float = 20.0
-    answer: float = 180.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -39,7 +39,7 @@ from apps.streaming.receiving import DecoderInbox, fit
 
 logger = logging.getLogger(__name__)
 
-PeerState = Literal["connecting", "live", "stalled", "closed"]
+PeerState = Literal["connecting", "connected", "stalled", "closed"]
 
 _FPS_WEIGHT: Final = 0.1
 """Weight of the newest interval between frames in the smoothed frame rate."""
@@ -145,7 +145,7 @@ class PeerSession:
             state=self.state,
             width=newest.width if newest else 0,
             height=newest.height if newest else 0,
-            fps=1 / self._interval if self._interval and self.state == "live" else 0.0,
+            fps=1 / self._interval if self._interval and self.state == "connected" else 0.0,
             frames_in=self._frames_in,
             frames_dropped=self._ledger.dropped,
             frames_refused=self._ledger.refused,
@@ -226,7 +226,7 @@ class PeerSession:
             self._next.set_result(frame)
             self._next = None
         if self.state in ("connecting", "stalled"):
-            self._become("live")
+            self._become("connected")
         elif resized:
             self._on_change(self)
 
@@ -250,7 +250,7 @@ class PeerSession:
         self._listen(now)
         if now - self._heard_at > self._config.silence_seconds:
             self._lose("The camera fell silent.")
-        elif self.state == "live" and now - self._newest_at > self._config.stall_seconds:
+        elif self.state == "connected" and now - self._newest_at > self._config.stall_seconds:
             self._become("stalled")
 
     def _listen(self, now: float) -> None:
@@ -278,7 +278,7 @@ class PeerSession:
             self._on_change(self)
 
     def _become(self, state: PeerState) -> None:
-        delivering = (self.state == "live", state == "live")
+        delivering = (self.state == "connected", state == "connected")
         if delivering == (False, True):
             metrics.STREAMS_CONNECTED.inc()
         elif delivering == (True, False):

@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from apps.camera_sessions.authentication import CameraSessionAuthentication, HasCameraSession
+from apps.camera_sessions.parsers import SmallJSONParser
 from apps.camera_sessions.serializers import ApiError
 from apps.streaming.errors import OfferRefused
 from apps.streaming.host import MediaHost
@@ -28,9 +29,16 @@ class OfferNotAnswered(APIException):
         self.status_code = _STATUS.get(refusal.code, 400)
 
 
+class OfferParser(SmallJSONParser):
+    """Room for an offer of any length that is worth a refusal of its own (`offer_too_large`)."""
+
+    max_bytes = 262_144
+
+
 class OfferView(APIView):
     """Answers the camera of the token's own session."""
 
+    parser_classes = (OfferParser,)
     authentication_classes = (CameraSessionAuthentication,)
     permission_classes = (HasCameraSession,)
 

@@ -188,7 +188,7 @@ async def test_subscribers_see_the_stream_come_and_go(host: MediaHost, caplog):
         assert (told[-1].width, told[-1].height) == (320, 240)
         await host.close("s1", "Because.")
     states = [state.state for state in told]
-    assert states[0] == "connecting" and "live" in states and states[-1] == "closed"
+    assert states[0] == "connecting" and "connected" in states and states[-1] == "closed"
     assert told[-1].reason == "Because."
     assert {state.session_id for state in told} == {"s1"}
     unsubscribe()

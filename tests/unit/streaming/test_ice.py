@@ -56,7 +56,7 @@ async def test_streams_stay_within_their_ports():
             ports = {int(fields[5]) for fields in candidates(camera.answer)}
             assert ports
             assert ports <= set(range(42_310, 42_320))
-            await until(lambda: host.require("s1").state == "live")
+            await until(lambda: host.require("s1").state == "connected")
     finally:
         await host.aclose()
 

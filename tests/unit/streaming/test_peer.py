@@ -62,7 +62,7 @@ async def test_stats_describe_the_stream(host: MediaHost):
         peer = host.require("s1")
         await until(lambda: peer.stats.frames_in > 40, timeout=10)
         stats = peer.stats
-    assert (stats.state, stats.width, stats.height) == ("live", 320, 240)
+    assert (stats.state, stats.width, stats.height) == ("connected", 320, 240)
     assert stats.fps == pytest.approx(20, rel=0.35)
     assert stats.last_frame_at is not None
     assert stats.frames_refused == 0
@@ -114,7 +114,7 @@ async def test_a_stalled_stream_says_so_and_recovers(host: MediaHost):
         assert failure.value.code == "stream_stalled"
         track.paused = False
         await peer.capture(max_age=0.1, timeout=5.0)
-        assert peer.state == "live"
+        assert peer.state == "connected"
 
 
 async def test_too_large_a_picture_is_told_and_a_smaller_one_works():
