@@ -6,6 +6,9 @@ import tempfile
 
 os.environ.setdefault("DJANGO_SECRET_KEY", secrets.token_urlsafe(48))
 os.environ.setdefault("JWT_SECRET_KEY", secrets.token_urlsafe(48))
+# As the user has it: what a platform that a test starts may see.
+USER_ENVIRONMENT = dict(os.environ)
+
 SCRATCH = tempfile.mkdtemp()
 os.environ.setdefault("DATABASE_URL", f"sqlite:///{SCRATCH}/db.sqlite3")
 os.environ.setdefault("STATIC_ROOT", SCRATCH)

@@ -1,7 +1,6 @@
 """The whole platform as its users start it: ``scripts/quickstart.sh`` on ports of its own."""
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -13,6 +12,7 @@ import httpx
 import psutil
 
 from tests.ports import free_port
+from tests.settings import USER_ENVIRONMENT
 
 ROOT = Path(__file__).resolve().parent.parent
 PASSWORD = "a-long-test-password"
@@ -37,7 +37,7 @@ class Stack:
     def start(self, *, patience: float) -> None:
         """Start it and wait until it says that it is ready."""
         environment = {
-            **os.environ,
+            **USER_ENVIRONMENT,
             "PORT": str(self.port),
             "DATA_DIR": str(self.data_dir),
             "DEMO_USER": "demo",
