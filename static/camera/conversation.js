@@ -56,9 +56,9 @@ class Turn {
     if (state !== "done") return [note(pause)];
     const { ttft, inference_time: whole, frame } = response;
     const notes = [];
-    if (ttft !== undefined) notes.push(note(`First token ${seconds(ttft)}`));
-    if (frame) notes.push(note(`Frame ${milliseconds(frame.age_ms)} old`));
-    if (whole !== undefined) notes.push(note(`Model ${seconds(whole)}`));
+    if (ttft !== undefined) notes.push(note(`${seconds(ttft)} to first token`));
+    if (frame) notes.push(note(`frame ${milliseconds(frame.age_ms)} old`));
+    if (whole !== undefined) notes.push(note(`model ${seconds(whole)}`));
     return notes;
   }
 }
@@ -80,6 +80,7 @@ export class Conversation {
   #onAgain;
   #turns = new Map();
   #following = true;
+  #top = 0;
 
   /**
    * @param {object} parts elements `list`, `scroller`, `jump`, `welcome`, `announcer`, and
@@ -128,10 +129,13 @@ export class Conversation {
     this.#jump.hidden = this.#following || this.#turns.size === 0;
   }
 
+  /** Only a scroll upwards leaves the newest: an answer may grow faster than events come. */
   #scrolled() {
     const { scrollTop, scrollHeight, clientHeight } = this.#scroller;
-    this.#following = scrollHeight - scrollTop - clientHeight < NEAR_END;
-    this.#jump.hidden = this.#following || this.#turns.size === 0;
+    if (scrollHeight - scrollTop - clientHeight < NEAR_END) this.#following = true;
+    else if (scrollTop < this.#top) this.#following = false;
+    this.#top = scrollTop;
+    this.#keepUp();
   }
 
   #forgetOld() {

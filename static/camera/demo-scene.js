@@ -5,9 +5,9 @@ const FRAMERATE = 15;
 export const COLOURS = Object.freeze({
   black: [0, 0, 0],
   blue: [0, 0, 255],
-  brown: [150, 75, 0],
+  brown: [139, 69, 19],
   gray: [128, 128, 128],
-  green: [0, 160, 0],
+  green: [0, 128, 0],
   purple: [128, 0, 128],
   red: [255, 0, 0],
   teal: [0, 128, 128],
@@ -18,7 +18,8 @@ export const COLOURS = Object.freeze({
 export const SHAPES = Object.freeze(["circle", "rectangle", "triangle", "star"]);
 
 /** Enough distance from the background in RGB for a shape to stand out. */
-const CONTRAST = 110;
+const CONTRAST = 135;
+const BACKGROUND_LEVELS = [240, 230, 220, 200, 192, 180];
 
 /**
  * Make up a scene: one to three shapes, of different colours, side by side.
@@ -28,7 +29,7 @@ const CONTRAST = 110;
  *   of the height.
  */
 export function randomScene(random = Math.random) {
-  const level = 168 + Math.floor(random() * 60);
+  const level = BACKGROUND_LEVELS[Math.floor(random() * BACKGROUND_LEVELS.length)];
   const background = [level, level, level];
   const colours = shuffled(Object.keys(COLOURS), random).filter(
     (name) => distance(COLOURS[name], background) >= CONTRAST,

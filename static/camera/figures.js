@@ -5,6 +5,8 @@ export function seconds(value) {
   return `${value.toFixed(value < 10 ? 1 : 0)} s`;
 }
 
+/** Ages stay in milliseconds for longer: there a tenth of a second matters. */
 export function milliseconds(value) {
-  return seconds(Math.max(0, value) / 1000);
+  const age = Math.max(0, Math.round(value));
+  return age < 10000 ? `${age} ms` : seconds(age / 1000);
 }

@@ -57,7 +57,7 @@ export class LiveMode {
   show({ text, inference_time: took, frame }) {
     if (!this.on) return;
     this.#parts.text.textContent = text;
-    const notes = [`Frame ${milliseconds(frame?.age_ms ?? 0)} old`];
+    const notes = [`frame ${milliseconds(frame?.age_ms ?? 0)} old`];
     if (took !== undefined) notes.push(`model ${seconds(took)}`);
     this.#note(notes.join(" · "));
   }

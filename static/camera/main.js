@@ -305,7 +305,7 @@ class CameraPage {
     $("start-camera").hidden = on;
     $("start-camera").disabled = camera === "asking";
     $("stop-camera").hidden = !on;
-    $("stop-label").textContent = scene ? "Stop scene" : "Stop camera";
+    $("stop-label").textContent = scene ? "scene" : "camera";
     if ($("new-scene")) $("new-scene").hidden = !(on && scene);
     $("end-session").disabled = !this.session.open;
     this.showWaiting();

@@ -47,6 +47,7 @@ export class StatusView {
     if (!notice) return;
     const problem = notice.icon !== null;
     box.dataset.kind = problem ? "problem" : "welcome";
+    box.dataset.steps = String(notice.text.includes("\n"));
     if (problem) icon.setAttribute("href", `#i-${notice.icon}`);
     change(title, problem ? notice.title : this.#welcome.title);
     change(text, problem ? notice.text : this.#welcome.text);

@@ -29,12 +29,17 @@ const CAMERA_TROUBLE = {
     label: "Camera needs HTTPS",
     icon: "lock",
     title: "The camera needs HTTPS",
-    text: ({ host }) =>
-      `Browsers open a camera only for HTTPS pages, or on localhost. Open https://${host.name}/ if this server has a certificate. To give it one, set HTTPS_ENABLED=true with SSL_CERT_PATH and SSL_KEY_PATH, or put an HTTPS proxy before it. Just for yourself: ssh -L ${host.port}:localhost:${host.port} ${host.name}, then http://localhost:${host.port}/.`,
+    text: ({ host: { name, port } }) =>
+      [
+        "Browsers open a camera only on HTTPS pages, or on localhost.",
+        `• Try https://${name}/`,
+        "• Operators: set HTTPS_ENABLED=true with SSL_CERT_PATH and SSL_KEY_PATH, or put an HTTPS proxy in front.",
+        `• Just for you: run ssh -L ${port}:localhost:${port} ${name}, then open http://localhost:${port}/`,
+      ].join("\n"),
     actions: [],
   },
   denied: {
-    label: "Camera permission denied",
+    label: "Permission denied",
     icon: "camera-off",
     title: "The camera is blocked",
     text: () =>

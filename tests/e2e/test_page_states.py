@@ -1,0 +1,481 @@
+"""The camera page's states in real Chromium, with the server played at the wire.
+
+What it guards:
+
+- each state has words of its own, and a way on: denied, no camera, insecure, connecting,
+  reconnecting, model busy, model down, server busy, session ended, taken over, sign-in;
+- a question waits for the camera and for the connection, and is asked once;
+- after a lost socket the rest of an answer is asked for, with a new peer connection;
+- batches out of order are put right, and a gap is asked for;
+- Enter, Shift+Enter and Escape; nothing moves while an answer comes; no errors under the page's
+  Content-Security-Policy.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.staticfiles.handlers import StaticFilesHandler
+from django.test.testcases import LiveServerThread
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests.e2e.browser import QUIET, chromium_path
+
+WIRE = (Path(__file__).parent / "fake_wire.js").read_text()
+TOKENS = {
+    "access": "a",
+    "refresh": "r",
+    "session_id": "s",
+    "expires_in": 300,
+    "ws_url": "/ws/s",
+    "ice_servers": [],
+}
+FRAME = {"age_ms": 38, "width": 448, "height": 252, "captured_at": 1}
+NO_PERMISSION = """navigator.mediaDevices.getUserMedia =
+    async () => { throw new DOMException("no", "NotAllowedError"); };"""
+INSECURE = """Object.defineProperty(window, "isSecureContext", {value: false});
+    Object.defineProperty(navigator, "mediaDevices", {value: undefined});"""
+
+Reply = tuple[int, dict[str, Any]]
+
+
+class CameraTab:
+    """One tab on the camera page; ``calls`` counts the requests to the API by path."""
+
+    def __init__(self, page: Page, *, token: Reply, init: str) -> None:
+        self.page = page
+        self.problems: list[str] = []
+        self.calls: dict[str, int] = {}
+        self.token = token
+        page.on("pageerror", lambda error: self.problems.append(str(error)))
+        page.on("console", self._heard)
+        page.add_init_script(init + WIRE)
+        self._serve("/api/token", lambda: self.token)
+        self._serve("/api/token/refresh", lambda: (200, {"access": "b"}))
+        self._serve("/api/session", lambda: (200, {}))
+        self._serve("/health", lambda: (200, {"checks": {}}))
+
+    def _heard(self, message: Any) -> None:
+        if message.type == "error" and "Failed to load resource" not in message.text:
+            self.problems.append(message.text)
+
+    def _serve(self, path: str, reply: Callable[[], Reply]) -> None:
+        def answer(route: Any) -> None:
+            self.calls[path] = self.calls.get(path, 0) + 1
+            status, body = reply()
+            route.fulfill(status=status, json=body)
+
+        self.page.route(f"**{path}", answer)
+
+    def part(self, name: str) -> Any:
+        """Return the element with this test id."""
+        return self.page.get_by_test_id(name)
+
+    def expect_state(self, state: str, *words: str) -> None:
+        """Wait for the state, and check that the words for it are there."""
+        expect(self.part("status")).to_have_attribute("data-state", state, timeout=10_000)
+        for word in words:
+            expect(self.part("status")).to_contain_text(word, ignore_case=True)
+
+    def start(self) -> None:
+        """Start the camera and wait until the stream stands."""
+        self.part("start-camera").click()
+        self.expect_state("streaming")
+
+    def type_question(self, text: str) -> None:
+        self.part("question").fill(text)
+        self.part("question").press("Enter")
+
+    def ask(self, text: str) -> str:
+        """Ask, and return the id that it went out under."""
+        self.type_question(text)
+        self.page.wait_for_function("text => wire.last('chat')?.content === text", arg=text)
+        return str(self.sent("chat")[-1]["id"])
+
+    def sent(self, kind: str) -> list[dict[str, Any]]:
+        """Return all messages of a type that the page has sent."""
+        messages = self.page.evaluate("kind => wire.sent.filter((m) => m.type === kind)", kind)
+        return list(messages)
+
+    def say(self, **message: Any) -> None:
+        """Send a message for the server."""
+        self.page.evaluate("message => wire.send(message)", message)
+
+    def answer(self, question: str, text: str) -> None:
+        """Send a whole answer."""
+        self.say(type="token", id=question, seq=1, text=text)
+        self.respond(question, text)
+
+    def respond(self, question: str, text: str) -> None:
+        """Send the end of an answer."""
+        figures = {"inference_time": 0.9, "ttft": 0.24, "frame": FRAME, "usage": {}}
+        self.say(type="response", id=question, text=text, **figures)
+
+    def fail(self, question: str | None, error: str, detail: str) -> None:
+        """Send an error."""
+        self.say(type="error", error=error, detail=detail, **({"id": question} if question else {}))
+
+
+OpenTab = Callable[..., CameraTab]
+
+
+@pytest.fixture(scope="module")
+def browsers() -> Iterator[dict[str, Browser]]:
+    """A browser with a camera, and one without."""
+    allowed = [*QUIET, "--use-fake-ui-for-media-stream"]
+    with sync_playwright() as playwright:
+        launch = playwright.chromium.launch
+        with_camera = [*allowed, "--use-fake-device-for-media-stream"]
+        yield {
+            "camera": launch(executable_path=chromium_path(), args=with_camera),
+            "none": launch(executable_path=chromium_path(), args=allowed),
+        }
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[str]:
+    """The address of the site itself: pages and static files, no database."""
+    thread = LiveServerThread("127.0.0.1", StaticFilesHandler, connections_override={})
+    thread.daemon = True
+    thread.start()
+    thread.is_ready.wait()
+    yield f"http://127.0.0.1:{thread.port}"
+    thread.terminate()
+
+
+@pytest.fixture
+def open_tab(browsers: dict[str, Browser], site: str, settings: Any) -> Iterator[OpenTab]:
+    """Open tabs of the demo's page without accounts; no tab may have had an error."""
+    settings.REQUIRE_AUTH = False
+    settings.DEMO_SCENE = True
+    tabs = []
+
+    def make(
+        *, browser: str = "camera", token: Reply = (201, TOKENS), init: str = "", **context: Any
+    ) -> CameraTab:
+        page = browsers[browser].new_context(**context).new_page()
+        tab = CameraTab(page, token=token, init=init)
+        page.goto(site, wait_until="load")
+        tabs.append(tab)
+        return tab
+
+    yield make
+    problems = [problem for tab in tabs for problem in tab.problems]
+    for tab in tabs:
+        tab.page.context.close()
+    assert problems == []
+
+
+def test_before_the_start_the_camera_is_off_and_no_session_was_opened(open_tab: OpenTab):
+    tab = open_tab()
+    tab.expect_state("idle", "camera off")
+    assert tab.calls == {}
+    assert tab.page.locator("html").get_attribute("lang") == "en"
+
+
+def test_a_start_leads_over_connecting_to_streaming(open_tab: OpenTab):
+    tab = open_tab()
+    tab.page.evaluate("wire.answering = false")
+    tab.part("start-camera").click()
+    tab.expect_state("connecting", "connecting")
+    tab.page.wait_for_function("() => wire.last('offer')")
+    assert "m=audio" not in tab.sent("offer")[0]["sdp"]
+    assert "a=sendonly" in tab.sent("offer")[0]["sdp"]
+    tab.page.evaluate("wire.answerLate()")
+    tab.expect_state("streaming")
+
+
+def test_a_denied_camera_says_so_and_offers_the_drawn_scene(open_tab: OpenTab):
+    tab = open_tab(init=NO_PERMISSION)
+    tab.part("start-camera").click()
+    tab.expect_state("denied", "denied", "permission")
+    tab.part("demo-scene").click()
+    tab.expect_state("streaming", "scene")
+
+
+def test_no_camera_is_said_before_anybody_asks(open_tab: OpenTab):
+    tab = open_tab(browser="none")
+    tab.expect_state("no-camera", "no camera")
+    expect(tab.part("demo-scene")).to_be_visible()
+
+
+def test_an_insecure_page_says_how_to_get_https(open_tab: OpenTab):
+    tab = open_tab(init=INSECURE)
+    tab.expect_state("insecure", "https")
+    expect(tab.page.locator("#notice-text")).to_contain_text("SSL_CERT_PATH")
+
+
+def test_a_new_scene_is_another_picture(open_tab: OpenTab):
+    tab = open_tab()
+    tab.part("demo-scene").click()
+    scene = tab.page.locator("#scene")
+    before = scene.get_attribute("aria-label")
+    assert before and before.startswith("Drawn scene: a")
+    tab.part("new-scene").click()
+    expect(scene).not_to_have_attribute("aria-label", before)
+
+
+def test_an_answer_comes_in_batches_and_ends_with_its_figures(open_tab: OpenTab):
+    tab = open_tab()
+    tab.start()
+    question = tab.ask("What do you see?")
+    tab.say(type="token", id=question, seq=1, text="A red")
+    expect(tab.part("answer")).to_have_text("A red")
+    tab.say(type="token", id=question, seq=2, text=" circle.")
+    expect(tab.part("answer")).to_have_text("A red circle.")
+    tab.respond(question, "A red circle.")
+    expect(tab.part("answer-meta")).to_contain_text("240 ms to first token")
+    expect(tab.part("answer-meta")).to_contain_text("frame 38 ms old")
+    expect(tab.page.locator("#announcer")).to_have_text("A red circle.")
+
+
+def test_a_gap_is_asked_for_once_and_batches_are_put_in_order(open_tab: OpenTab):
+    tab = open_tab()
+    tab.start()
+    question = tab.ask("What do you see?")
+    for seq, text in ((1, "A "), (3, "blue "), (4, "star.")):
+        tab.say(type="token", id=question, seq=seq, text=text)
+    expect(tab.part("answer")).to_have_text("A ")
+    assert tab.sent("resume") == [{"type": "resume", "id": question, "after": 1}]
+    tab.say(type="token", id=question, seq=2, text="big ")
+    tab.say(type="token", id=question, seq=2, text="big ")
+    expect(tab.part("answer")).to_have_text("A big blue star.")
+
+
+def test_a_question_before_the_camera_waits_for_it(open_tab: OpenTab):
+    tab = open_tab()
+    tab.type_question("What do you see?")
+    expect(tab.part("answer-meta")).to_contain_text("Start the camera")
+    assert tab.sent("chat") == []
+    tab.start()
+    assert [message["content"] for message in tab.sent("chat")] == ["What do you see?"]
+
+
+def test_a_question_that_came_before_the_stream_is_asked_again_when_it_stands(open_tab: OpenTab):
+    tab = open_tab()
+    tab.page.evaluate("wire.answering = false")
+    tab.part("start-camera").click()
+    first = tab.ask("What do you see?")
+    tab.fail(first, "no_frame", "No picture has come yet.")
+    expect(tab.part("answer-meta")).to_contain_text("Waiting for the first picture")
+    tab.page.evaluate("wire.answerLate()")
+    tab.expect_state("streaming")
+    assert [message["content"] for message in tab.sent("chat")] == ["What do you see?"] * 2
+    tab.answer(tab.sent("chat")[-1]["id"], "A star.")
+    expect(tab.part("answer")).to_have_text("A star.")
+
+
+def test_a_lost_socket_comes_back_with_a_new_peer_and_the_rest_of_the_answer(open_tab: OpenTab):
+    tab = open_tab()
+    tab.start()
+    question = tab.ask("What do you see?")
+    tab.say(type="token", id=question, seq=1, text="A ")
+    tab.page.evaluate("wire.opening = false; wire.close(1006)")
+    tab.expect_state("reconnecting", "reconnecting")
+    tab.page.evaluate("wire.opening = true")
+    tab.page.evaluate("window.dispatchEvent(new Event('online'))")
+    tab.expect_state("streaming")
+    assert tab.sent("resume") == [{"type": "resume", "id": question, "after": 1}]
+    assert len(tab.sent("offer")) == 2
+    assert len(tab.sent("chat")) == 1
+    tab.respond(question, "A star.")
+    expect(tab.part("answer")).to_have_text("A star.")
+
+
+def test_a_server_that_forgot_the_question_is_asked_anew(open_tab: OpenTab):
+    tab = open_tab()
+    tab.start()
+    question = tab.ask("What do you see?")
+    tab.page.evaluate("wire.close(1012)")
+    tab.page.wait_for_function("() => wire.last('resume')")
+    tab.fail(question, "unknown_question", "Not known here.")
+    assert [message["id"] for message in tab.sent("chat")] == [question, question]
+
+
+def test_a_lost_peer_connection_is_made_anew(open_tab: OpenTab):
+    tab = open_tab()
+    tab.start()
+    tab.say(type="stream", state="failed", width=0, height=0, fps=0)
+    tab.page.wait_for_function("() => wire.sent.filter((m) => m.type === 'offer').length === 2")
+    tab.expect_state("streaming")
+
+
+def test_a_busy_model_says_how_many_are_ahead(open_tab: OpenTab):
+    tab = open_tab()
+    tab.start()
+    question = tab.ask("What do you see?")
+    tab.say(type="queued", id=question, position=4)
+    tab.expect_state("model-busy", "busy")
+    expect(tab.part("answer-meta")).to_have_text("3 questions are ahead of yours.")
+    tab.answer(question, "A star.")
+    tab.expect_state("streaming")
+
+
+def test_a_model_that_is_down_says_so_and_can_be_tried_again(open_tab: OpenTab):
+    tab = open_tab()
+    tab.start()
+    question = tab.ask("What do you see?")
+    tab.fail(question, "model_unavailable", "The model server does not answer.")
+    tab.expect_state("model-down", "model down")
+    expect(tab.part("messages")).to_contain_text("The model server does not answer.")
+    tab.page.get_by_role("button", name="Try again").click()
+    tab.answer(tab.sent("chat")[-1]["id"], "A star.")
+    expect(tab.part("answer")).to_have_text("A star.")
+    tab.expect_state("streaming")
+
+
+def test_a_full_server_says_so_and_is_tried_again(open_tab: OpenTab):
+    full = {"error": "session_limit", "detail": "All sessions are taken."}
+    tab = open_tab(token=(503, full))
+    tab.part("start-camera").click()
+    tab.expect_state("busy", "busy", "All sessions are taken.")
+    tab.token = (201, TOKENS)
+    tab.part("retry").click()
+    tab.expect_state("streaming")
+
+
+def test_without_a_login_the_way_leads_there(open_tab: OpenTab):
+    tab = open_tab(token=(401, {"error": "not_authenticated", "detail": "Log in first."}))
+    tab.part("start-camera").click()
+    tab.expect_state("sign-in", "Log in first.")
+    tab.part("sign-in").click()
+    expect(tab.page).to_have_url(re.compile(r"/login\?next="))
+
+
+@pytest.mark.parametrize(("code", "state"), [(4404, "ended"), (4408, "ended"), (4403, "ended")])
+def test_an_ended_session_is_not_reopened_by_itself(open_tab: OpenTab, code: int, state: str):
+    tab = open_tab()
+    tab.start()
+    tab.page.evaluate("code => wire.close(code)", code)
+    tab.expect_state(state, "ended")
+    expect(tab.part("start-camera")).to_be_visible()  # The camera was let go.
+    assert tab.calls["/api/token"] == 1
+    tab.part("new-session").click()
+    tab.expect_state("streaming")
+    assert tab.calls["/api/token"] == 2
+
+
+def test_the_end_that_the_server_tells_of_says_why(open_tab: OpenTab):
+    tab = open_tab()
+    tab.start()
+    tab.say(type="ended", reason="operator")
+    tab.page.evaluate("wire.close(4404)")
+    tab.expect_state("ended", "operator")
+
+
+def test_a_session_taken_over_waits_to_be_taken_back(open_tab: OpenTab):
+    tab = open_tab()
+    tab.start()
+    tab.page.evaluate("wire.close(4409)")
+    tab.expect_state("taken-over", "elsewhere")
+    assert tab.page.evaluate("wire.sockets.length") == 1
+    tab.part("use-here").click()
+    tab.expect_state("streaming")
+    assert tab.calls["/api/token"] == 1
+
+
+def test_a_refused_token_is_renewed(open_tab: OpenTab):
+    tab = open_tab()
+    tab.start()
+    tab.page.evaluate("wire.close(4401)")
+    tab.page.wait_for_function("() => wire.sockets.at(-1).protocols.includes('bearer.b')")
+    tab.expect_state("streaming")
+    assert tab.calls["/api/token/refresh"] == 1
+
+
+def test_ending_the_session_tells_the_server(open_tab: OpenTab):
+    tab = open_tab()
+    tab.start()
+    tab.page.get_by_label("Menu").click()
+    tab.part("end-session").click()
+    tab.expect_state("ended", "ended")
+    assert tab.calls["/api/session"] == 1
+
+
+def test_the_keyboard_sends_breaks_lines_and_stops(open_tab: OpenTab):
+    tab = open_tab()
+    tab.start()
+    field = tab.part("question")
+    field.fill("Two")
+    field.press("Shift+Enter")
+    field.press_sequentially("lines")
+    field.press("Enter")
+    assert tab.sent("chat")[-1]["content"] == "Two\nlines"
+    expect(tab.part("cancel")).to_be_visible()
+    field.press("Escape")
+    question = tab.sent("chat")[-1]["id"]
+    assert tab.sent("cancel") == [{"type": "cancel", "id": question}]
+    expect(tab.part("answer-meta")).to_have_text("Stopped")
+    tab.say(type="token", id=question, seq=1, text="Too late.")
+    expect(tab.part("answer")).to_have_text("")
+
+
+def test_live_mode_starts_changes_and_stops(open_tab: OpenTab):
+    tab = open_tab()
+    tab.start()
+    tab.part("live-toggle").click()
+    expect(tab.part("live-toggle")).to_have_attribute("aria-checked", "true")
+    tab.say(type="live", text="A red circle.", inference_time=0.4, frame=FRAME)
+    expect(tab.part("live-text")).to_have_text("A red circle.")
+    expect(tab.part("live-meta")).to_contain_text("frame 38 ms old")
+    tab.part("live-prompt").fill("How many?")
+    tab.part("live-prompt").press("Enter")
+    prompts = [message["prompt"] for message in tab.sent("live")]
+    assert prompts == ["What do you see?", "How many?"]
+    tab.page.evaluate("wire.close(1006)")
+    tab.page.wait_for_function("() => wire.sent.filter((m) => m.type === 'live').length === 3")
+    tab.part("live-toggle").click()
+    assert len(tab.sent("live_stop")) == 1
+    expect(tab.part("live-text")).to_be_hidden()
+
+
+def test_the_newest_answer_stays_in_sight_and_nothing_moves_while_it_comes(open_tab: OpenTab):
+    tab = open_tab(viewport={"width": 390, "height": 844})
+    tab.start()
+    question = tab.ask("What do you see?")
+    tab.page.wait_for_timeout(700)  # A shift soon after a press would not count.
+    tab.page.evaluate("""() => {
+        window.shift = 0;
+        new PerformanceObserver((list) => {
+            for (const entry of list.getEntries()) window.shift += entry.value;
+        }).observe({type: "layout-shift"});
+    }""")
+    for seq in range(1, 60):
+        tab.say(type="token", id=question, seq=seq, text=f"word {seq} of a long answer. ")
+    tab.page.wait_for_timeout(300)
+    bottom = "() => { const m = document.getElementById('messages');"
+    bottom += " return m.scrollHeight - m.scrollTop - m.clientHeight; }"
+    assert tab.page.evaluate(bottom) < 4
+    assert tab.page.evaluate("window.shift") < 0.01
+    tab.page.evaluate("document.getElementById('messages').scrollTop = 0")
+    expect(tab.part("jump")).to_be_visible()
+    tab.say(type="token", id=question, seq=60, text="More.")
+    assert tab.page.evaluate("document.getElementById('messages').scrollTop") == 0
+    tab.part("jump").click()
+    assert tab.page.evaluate(bottom) < 4
+    expect(tab.part("jump")).to_be_hidden()
+
+
+@pytest.mark.parametrize("size", [(320, 568), (390, 844), (844, 390), (820, 1180), (1440, 900)])
+def test_all_fits_and_can_be_touched(open_tab: OpenTab, size: tuple[int, int]):
+    width, height = size
+    tab = open_tab(viewport={"width": width, "height": height})
+    tab.start()
+    tab.answer(tab.ask("Antidisestablishmentarianism" * 4), "Llanfairpwllgwyngyll" * 20)
+    assert tab.page.evaluate("document.documentElement.scrollWidth") <= width
+    for button in tab.page.get_by_role("button").all():
+        box = button.bounding_box()
+        if box is None or button.get_attribute("id") == "grip":
+            continue
+        assert box["width"] >= 44, button.inner_text()
+        assert box["height"] >= 44, button.inner_text()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= width
+        assert box["y"] + box["height"] <= height
+
+
+def test_the_page_takes_no_files(open_tab: OpenTab):
+    tab = open_tab()
+    assert tab.page.locator("input[type=file]").count() == 0
