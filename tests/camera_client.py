@@ -140,6 +140,15 @@ class CameraClient:
         assert found is not None
         return found
 
+    async def wait_for_count(self, count: int, kind: str, *, patience: float = 15) -> None:
+        """Wait until so many messages of a type have come."""
+
+        def enough() -> bool:
+            return sum(message["type"] == kind for message in self.messages) >= count
+
+        async with asyncio.timeout(patience), self._news:
+            await self._news.wait_for(enough)
+
     async def _offer(self, picture: np.ndarray) -> tuple[RTCPeerConnection, SceneTrack]:
         peer = RTCPeerConnection()
         self._peers.append(peer)

@@ -128,10 +128,18 @@ class SessionConsumer(AsyncWebsocketConsumer):
             )
             group = session_group(self.session_id)
             await self.channel_layer.group_discard(group, self.channel_name)
-            if not await presence.has_socket(self.process.services.redis, self.session_id):
-                await database_sync_to_async(lifecycle.note_gone)(self.session.pk)
+            await self._leave()
         except (RedisError, OSError) as error:
             logger.warning("A socket left unannounced: %s", type(error).__name__)
+
+    async def _leave(self) -> None:
+        """Free what the session holds, unless another socket has taken over."""
+        redis = self.process.services.redis
+        if await presence.has_socket(redis, self.session_id):
+            return
+        await database_sync_to_async(lifecycle.note_gone)(self.session.pk)
+        if not await presence.has_stream(redis, self.session_id):
+            await self.process.services.frames.forget(self.session_id)
 
     async def _heartbeat(self) -> None:
         """Close a silent socket; tell Redis and the database that this one is here."""

@@ -89,7 +89,8 @@ class Generation:
         """Answer a question if it is still to be had.
 
         Returns:
-            ``answered``, or ``told`` for live mode; ``failed``; ``skipped`` when another worker has it, it was cancelled or its session has ended.
+            ``answered``, or ``told`` for live mode; ``failed``; ``skipped`` when another worker
+            has it, it was cancelled or its session has ended.
         """
         claimed = await self.questions.claim(
             session_id, question_id, attempt=attempt, worker=self.worker, lease_ms=LEASE_MS
@@ -141,6 +142,7 @@ class Generation:
         )
         if ours:
             await self.events.answer_finished(question.session_id, question.id)
+            await self.frames.drop(question.session_id, question.frame_id)
         return ours
 
     async def _generate(self, question: Question) -> tuple[dict[str, Any], str]:

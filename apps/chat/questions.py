@@ -132,7 +132,14 @@ class QuestionStore:
         """Store a new question; ``False`` when the session has one with that id already."""
         keys = [self._key(session_id, question_id), self._index(session_id), QUEUE]
         member = f"{session_id}:{question_id}"
-        args: list[str | int | float] = [text, int(live), time.time(), self._ttl, question_id, "" if live else member]
+        args: list[str | int | float] = [
+            text,
+            int(live),
+            time.time(),
+            self._ttl,
+            question_id,
+            "" if live else member,
+        ]
         return bool(await self.redis.register_script(_CREATE)(keys=keys, args=args))
 
     async def load(self, session_id: str, question_id: str) -> Question | None:

@@ -109,6 +109,8 @@ class MediaRelay:
             if state.session_id not in self._streams:
                 await self._layer.group_discard(group, self._channel)
                 await presence.withdraw_stream(redis, state.session_id)
+                if not await presence.has_socket(redis, state.session_id):
+                    await self._services.frames.forget(state.session_id)
             else:
                 await self._layer.group_add(group, self._channel)
                 ttl = STREAM_TTL_SECONDS
@@ -134,6 +136,5 @@ class MediaRelay:
                 self._alone_since.pop(session_id, None)
             elif now - self._alone_since.setdefault(session_id, now) >= self._grace:
                 await self._host.close(session_id, "The page was closed.")
-                await self._services.frames.forget(session_id)
         for session_id in self._alone_since.keys() - self._streams.keys():
             del self._alone_since[session_id]

@@ -14,7 +14,6 @@ from apps.chat.services import services
 from apps.chat.worker_loop import worker_loop, worker_name
 from apps.inference.client import ModelServers
 
-
 # What an outcome adds to the session's row; a frame counts when the model was shown it.
 COUNTED: dict[Outcome, dict[str, int]] = {
     "answered": {"answers": 1, "frames": 1},

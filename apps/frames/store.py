@@ -46,6 +46,10 @@ class FrameStore:
         payload = await self.redis.get(_key(session_id, frame_id))
         return _unpack(payload) if isinstance(payload, bytes) else None
 
+    async def drop(self, session_id: str, frame_id: str) -> None:
+        """Delete one frame now: nobody needs it any more."""
+        await self.redis.unlink(_key(session_id, frame_id))
+
     async def forget(self, session_id: str) -> int:
         """Delete every frame of that session now; return how many there were."""
         pattern = f"frame:{_escape(session_id)}:*"

@@ -80,8 +80,9 @@ async def test_garbage_bothers_nobody_else(
     async with stranger:
         for number in range(20):
             await stranger.send(type="offer", sdp="v=0\r\n" + "garbage\r\n" * number)
-        for _ in range(20):
-            await stranger.wait_for("error", error="offer_invalid")
+        await stranger.wait_for_count(20, "error")
+        refusals = {message["error"] for message in stranger.messages[1:]}
+        assert refusals <= {"offer_invalid", "video_missing", "stream_failed"}
         for garbage in ("", "{", "[]", "null", '{"type":5}', "\x00" * 100, "[" * 5000, '"chat"'):
             await stranger.send_raw(garbage)
         await stranger.send_raw(b"\x00\xff" * 50)
