@@ -115,6 +115,11 @@ class CameraPage {
     for (const chip of document.querySelectorAll("[data-question]")) {
       chip.addEventListener("click", () => this.ask(chip.dataset.question));
     }
+    // A press before this program was there would have been lost.
+    for (const button of document.querySelectorAll("[data-early]")) {
+      button.removeAttribute("data-early");
+      button.disabled = false;
+    }
     document.addEventListener("keydown", (event) => this.key(event));
     document.addEventListener("click", (event) => this.leaveMenu(event));
     document.addEventListener("visibilitychange", () => this.seenAgain());
