@@ -9,6 +9,7 @@
 #   VLLM_BASE_URL=...    a model server of yours: no vLLM is installed or started
 #   MODEL_NAME=...       its model (else the first it offers)
 #   REDIS_URL=...        a Redis of yours: none is started
+#   SSL_CERT_PATH=... SSL_KEY_PATH=...  serve HTTPS, as phones need for the camera
 #   PYTHON=python3       interpreter for the virtual environments (3.11 or newer)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -91,7 +92,7 @@ BACKGROUND=
 
 printf '\n%s\n\n' "$users"
 say "Logs   $LOG_DIR"
-say "Open   http://$([[ $HOST == 0.0.0.0 ]] && hostname || echo localhost):$PORT/   (Ctrl-C stops everything)"
-[[ $HOST == 127.0.0.1 ]] ||
-    say "Browsers on other machines give a page the camera over HTTPS only: put a proxy with a certificate in front."
+say "Open   $([[ -n ${SSL_CERT_PATH:-} ]] && echo https || echo http)://$([[ $HOST == 0.0.0.0 ]] && hostname || echo localhost):$PORT/   (Ctrl-C stops everything)"
+[[ $HOST == 127.0.0.1 || -n ${SSL_CERT_PATH:-} ]] ||
+    say "Browsers on other machines give a page the camera over HTTPS only: set SSL_CERT_PATH and SSL_KEY_PATH."
 wait "$SUPERVISOR" || fail "The supervisor ended by itself: see $LOG_DIR/supervisord.log."

@@ -58,6 +58,8 @@ set_demo_settings() {
     export STATIC_ROOT=${STATIC_ROOT:-$DATA_DIR/static}
     export ALLOWED_HOSTS=${ALLOWED_HOSTS:-$(hosts)}
     export DEMO_SCENE=${DEMO_SCENE:-true}
+    # Cookies over HTTPS only, when it is served.
+    [[ -z ${SSL_CERT_PATH:-} ]] || export HTTPS_ENABLED=${HTTPS_ENABLED:-true}
 }
 
 # wait_for_last_supervisor: of a run that was killed outright and is still ending its children.
