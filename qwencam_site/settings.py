@@ -131,7 +131,7 @@ TEMPLATES = [
 try:
     DATABASES: dict[str, Any] = {
         "default": Env.db_url_config(
-            environment.text("DATABASE_URL", f"sqlite:///{BASE_DIR / 'var' / 'db.sqlite3'}")
+            environment.text("DATABASE_URL", f"sqlite:///{BASE_DIR / 'db.sqlite3'}")
         )
     }
 except Exception as error:
@@ -250,9 +250,10 @@ CSRF_COOKIE_SECURE = HTTPS_ENABLED
 CSRF_FAILURE_VIEW = "django.views.csrf.csrf_failure"
 SECURE_SSL_REDIRECT = HTTPS_ENABLED
 SECURE_REDIRECT_EXEMPT = [r"^health$", r"^metrics$"]
-SECURE_HSTS_SECONDS = 31_536_000 if HTTPS_ENABLED else 0
-SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS_ENABLED
-SECURE_HSTS_PRELOAD = HTTPS_ENABLED
+SECURE_HSTS_SECONDS = environment.integer(
+    "HSTS_SECONDS", 31_536_000 if HTTPS_ENABLED else 0, low=0, high=63_072_000
+)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SECURE_HSTS_SECONDS > 0
 if environment.flag("BEHIND_PROXY", default=False):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 DATA_UPLOAD_MAX_MEMORY_SIZE = 262_144

@@ -58,8 +58,9 @@ set_demo_settings() {
     export STATIC_ROOT=${STATIC_ROOT:-$DATA_DIR/static}
     export ALLOWED_HOSTS=${ALLOWED_HOSTS:-$(hosts)}
     export DEMO_SCENE=${DEMO_SCENE:-true}
-    # Cookies over HTTPS only, when it is served.
-    [[ -z ${SSL_CERT_PATH:-} ]] || export HTTPS_ENABLED=${HTTPS_ENABLED:-true}
+    # Cookies over HTTPS only, when it is served; but a browser must not learn that every
+    # server on this machine speaks HTTPS.
+    [[ -z ${SSL_CERT_PATH:-} ]] || export HTTPS_ENABLED=${HTTPS_ENABLED:-true} HSTS_SECONDS=0
 }
 
 # wait_for_last_supervisor: of a run that was killed outright and is still ending its children.

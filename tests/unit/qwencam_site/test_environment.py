@@ -1,0 +1,102 @@
+"""Settings: a missing or malformed one stops the start with one sentence that names it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from qwencam_site import environment
+
+ROOT = Path(__file__).resolve().parents[3]
+KEYS = {"DJANGO_SECRET_KEY": "a" * 50, "JWT_SECRET_KEY": "b" * 50}
+
+
+def start(**settings: str) -> str:
+    """Start with only these settings; return the last line it printed, empty if it started."""
+    result = subprocess.run(
+        [sys.executable, "manage.py", "check"],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], **settings},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return result.stderr.strip().splitlines()[-1] if result.returncode else ""
+
+
+def test_the_two_keys_are_enough():
+    assert start(**KEYS) == ""
+
+
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [
+        ({"JWT_SECRET_KEY": "b" * 50}, "DJANGO_SECRET_KEY is not set"),
+        ({**KEYS, "JWT_SECRET_KEY": "short"}, "JWT_SECRET_KEY is too short"),
+        ({**KEYS, "JWT_SECRET_KEY": "a" * 50}, "must differ"),
+        ({**KEYS, "REDIS_URL": "localhost"}, "REDIS_URL"),
+    ],
+)
+def test_a_bad_setting_stops_the_start_with_a_sentence(settings: dict[str, str], name: str):
+    last_line = start(**settings)
+    assert name in last_line
+    assert last_line.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("read", "value"),
+    [
+        (lambda: environment.flag("X", default=True), "yes"),
+        (lambda: environment.integer("X", 1, low=0, high=5), "6"),
+        (lambda: environment.integer("X", 1, low=0, high=5), "two"),
+        (lambda: environment.number("X", 1.0, low=0, high=5), "nan"),
+        (lambda: environment.choice("X", "a", of=("a", "b")), "c"),
+        (lambda: environment.urls("X", "", schemes=("http",)), "ftp://a"),
+        (lambda: environment.urls("X", "", schemes=("http",)), ","),
+        (lambda: environment.url("X", "", schemes=("redis",)), "redis:"),
+        (lambda: environment.ice_servers("X"), "{}"),
+        (lambda: environment.ice_servers("X"), '[{"url": "stun:a"}]'),
+        (lambda: environment.port_range("X"), "80-90"),
+        (lambda: environment.port_range("X"), "50000"),
+    ],
+)
+def test_what_can_not_be_read_names_the_setting(read, value: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("X", value)
+    with pytest.raises(ImproperlyConfigured, match=r"^X .*\.$"):
+        read()
+
+
+def test_what_is_right_is_read(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("X", "40000-40100")
+    assert environment.port_range("X") == (40000, 40100)
+    monkeypatch.setenv("X", "http://a/v1, https://b/v1")
+    assert environment.urls("X", "", schemes=("http", "https")) == ["http://a/v1", "https://b/v1"]
+    monkeypatch.setenv("X", "")
+    assert environment.flag("X", default=True) is True
+    assert environment.port_range("X") is None
+
+
+def test_a_secret_may_come_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    file = tmp_path / "key"
+    file.write_text("s" * 40 + "\n")
+    monkeypatch.setenv("X_FILE", str(file))
+    assert environment.signing_key("X", purpose="testing") == "s" * 40
+    monkeypatch.setenv("X_FILE", str(tmp_path / "absent"))
+    with pytest.raises(ImproperlyConfigured, match="X_FILE"):
+        environment.secret("X")
+
+
+def test_the_example_names_every_setting_that_is_read():
+    read = set()
+    for line in (ROOT / "qwencam_site" / "settings.py").read_text().split("environment.")[1:]:
+        name = line.partition('"')[2].partition('"')[0]
+        read.add(name)
+    listed = {
+        line.partition("=")[0]
+        for line in (ROOT / "env.example").read_text().splitlines()
+        if "=" in line and not line.startswith("#")
+    }
+    assert read - listed == set()
