@@ -13,11 +13,13 @@ django_application = get_asgi_application()
 from apps.chat.consumers import SessionConsumer  # noqa: E402
 from apps.chat.process import ProcessScope  # noqa: E402
 from apps.streaming.host import MediaHost  # noqa: E402
+from qwencam_site.close_codes import allow_server_codes  # noqa: E402
 from qwencam_site.media import media_config  # noqa: E402
 from qwencam_site.origins import BrowserOrigins  # noqa: E402
 
 websocket_routes = [path("ws/<uuid:session_id>", SessionConsumer.as_asgi())]
 
+allow_server_codes()
 application = ProcessScope(
     ProtocolTypeRouter(
         {

@@ -55,7 +55,7 @@ class Stack:
                 start_new_session=True,
             )
         deadline = time.monotonic() + patience
-        while not (self.data_dir / "run" / "quickstart.json").exists():
+        while "Open   http" not in self.output.read_text():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError("The quickstart did not come up:\n" + self.output.read_text())
             time.sleep(0.2)

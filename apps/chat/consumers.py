@@ -103,6 +103,7 @@ class SessionConsumer(AsyncWebsocketConsumer):
             parts.redis, self.session_id, self.connection, ttl=SOCKET_TTL_SECONDS
         )
         self._open = True
+        self.process.sockets.add(self)
         metrics.SOCKETS.inc()
         self._own(self._heartbeat())
         await self._say(
@@ -121,6 +122,7 @@ class SessionConsumer(AsyncWebsocketConsumer):
         if not self._open:
             return
         self._open = False
+        self.process.sockets.discard(self)
         metrics.SOCKETS.dec()
         try:
             await presence.withdraw_socket(
@@ -131,6 +133,10 @@ class SessionConsumer(AsyncWebsocketConsumer):
             await self._leave()
         except (RedisError, OSError) as error:
             logger.warning("A socket left unannounced: %s", type(error).__name__)
+
+    async def restart(self) -> None:
+        """Close because the server restarts: the client comes back at once."""
+        await self._close(CloseCode.RESTARTING)
 
     async def _leave(self) -> None:
         """Free what the session holds, unless another socket has taken over."""

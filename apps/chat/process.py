@@ -1,20 +1,31 @@
 """What one web process holds for its sockets and views, made once and handed on in the scope."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from django.conf import settings
 
 from apps.chat.asking import Asking, AskLimits
 from apps.chat.relay import MediaRelay
 from apps.chat.services import Services, privacy_policy, services
+from apps.chat.shutdown import before_shutdown
 from apps.streaming.capture import snapshot
 from apps.streaming.host import MediaHost
 
+GOODBYE_SECONDS = 0.3
+
 Scope = MutableMapping[str, Any]
 Application = Callable[[Scope, Any, Any], Awaitable[None]]
+
+
+class Socket(Protocol):
+    """An open WebSocket of this process."""
+
+    async def restart(self) -> None:
+        """Tell the client that the server restarts, and close."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +36,16 @@ class ChatProcess:
     services: Services
     asking: Asking
     relay: MediaRelay
+    sockets: set[Socket] = field(default_factory=set)
+
+    async def aclose(self) -> None:
+        """Send every client away, to come back to the server's next life; end all streams."""
+        closing = (socket.restart() for socket in tuple(self.sockets))
+        await asyncio.gather(*closing, return_exceptions=True)
+        # The close frames are still in the server's buffers: give them a moment to leave.
+        await asyncio.sleep(GOODBYE_SECONDS)
+        await self.relay.aclose()
+        await self.host.aclose()
 
 
 def build_process(host: MediaHost) -> ChatProcess:
@@ -72,6 +93,7 @@ class ProcessScope:
         if self._process is None:
             self._process = build_process(self._host)
             self._process.relay.start()
+            before_shutdown(self._process.aclose)
         scope["chat_process"] = self._process
         scope["media_host"] = self._process.host
         await self._application(scope, receive, send)

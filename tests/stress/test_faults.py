@@ -72,6 +72,17 @@ async def test_redis_restarted(watching: CameraClient, light_stack: Stack, scrip
         await asyncio.sleep(1)
 
 
+async def test_a_restarting_server_says_so(
+    watching: CameraClient, light_stack: Stack, script: Script
+):
+    assert light_stack.kill("daphne", how=signal.SIGTERM) == 1
+    assert await watching.wait_closed() == 1012
+    light_stack.wait_for_health("ok", patience=30)
+    await watching.open_socket()
+    await watching.start_camera(PICTURE)
+    assert (await watching.ask("What do you see?"))["text"] == "A red star."
+
+
 async def test_garbage_bothers_nobody_else(
     watching: CameraClient, light_stack: Stack, script: Script
 ):
