@@ -22,7 +22,7 @@ const CONTRAST = 135;
 const BACKGROUND_LEVELS = [240, 230, 220, 200, 192, 180];
 
 /**
- * Make up a scene: one to three shapes, of different colours, side by side.
+ * Make up a scene: one to three shapes, of different colours, side by side and never touching.
  *
  * @returns {{background: number[], shapes: {shape: string, colour: string, x: number, y: number,
  *   size: number}[]}} x, y: centre as parts of width and height; size: half the extent as a part
@@ -39,9 +39,9 @@ export function randomScene(random = Math.random) {
   const shapes = columns.map((x, index) => ({
     shape: SHAPES[Math.floor(random() * SHAPES.length)],
     colour: colours[index],
-    x: x + (random() - 0.5) * 0.06,
+    x: x + (random() - 0.5) * 0.04,
     y: 0.5 + (random() - 0.5) * 0.24,
-    size: 0.14 + random() * 0.05,
+    size: (count === 1 ? 0.16 : 0.11) + random() * 0.035,
   }));
   return { background, shapes };
 }
