@@ -31,7 +31,7 @@ def before_shutdown(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
 
         signal.signal(
             number,
-            lambda *_, begin=begin: loop.call_soon_threadsafe(begin),  # type: ignore[misc]
+            lambda *_, begin=begin: loop.call_soon_threadsafe(begin),
         )
 
 
