@@ -1,5 +1,6 @@
 """Parts that fail while somebody asks: a clear error in time, and nothing restarted by hand."""
 
+import asyncio
 import time
 
 from tests.camera_client import CameraClient
@@ -22,5 +23,5 @@ async def test_vllm_dies_while_answering(stack: Stack):
         assert late["error"] == "model_unavailable"
         assert time.monotonic() - began < 20
         assert stack.health()["checks"]["vllm"]["status"] == "down"
-        stack.wait_for_health("ok", patience=240)
+        await asyncio.to_thread(stack.wait_for_health, "ok", patience=240)
         assert "red" in (await camera.ask("What do you see?"))["text"]

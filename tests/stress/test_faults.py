@@ -38,14 +38,14 @@ async def test_a_killed_worker_before_the_first_token_is_replaced(
 async def test_a_killed_worker_in_the_midst_of_an_answer_is_a_clear_error(
     watching: CameraClient, light_stack: Stack, script: Script
 ):
-    light_stack.wait_for_health("ok", patience=30)
+    await asyncio.to_thread(light_stack.wait_for_health, "ok", patience=30)
     script.tokens, script.token_seconds = ["x"] * 2000, 0.05
     question_id = await watching.send_question("Count.")
     await watching.wait_for("token", id=question_id)
     assert light_stack.kill("celery -A qwencam_site worker") > 0
     assert (await watching.end_of(question_id, patience=30))["error"] == "worker_lost"
     script.tokens, script.token_seconds = ["Back", "."], 0
-    light_stack.wait_for_health("ok", patience=30)
+    await asyncio.to_thread(light_stack.wait_for_health, "ok", patience=30)
     assert (await watching.ask("What do you see?"))["text"] == "Back."
 
 
@@ -55,12 +55,12 @@ async def test_redis_restarted(watching: CameraClient, light_stack: Stack, scrip
     assert redis
     for process in redis:
         process.send_signal(signal.SIGSTOP)  # Hangs: the worst of all ways to be away.
-    health = light_stack.wait_for_health("down", patience=10)
+    health = await asyncio.to_thread(light_stack.wait_for_health, "down", patience=10)
     assert health["checks"]["redis"]["status"] == "down"
     assert health["checks"]["redis"]["detail"]
     for process in redis:
         process.kill()
-    light_stack.wait_for_health("ok", patience=60)
+    await asyncio.to_thread(light_stack.wait_for_health, "ok", patience=60)
     deadline = time.monotonic() + 60
     while True:
         if watching.close_code is not None:
@@ -77,7 +77,7 @@ async def test_a_restarting_server_says_so(
 ):
     assert light_stack.kill("daphne", how=signal.SIGTERM) == 1
     assert await watching.wait_closed() == 1012
-    light_stack.wait_for_health("ok", patience=30)
+    await asyncio.to_thread(light_stack.wait_for_health, "ok", patience=30)
     await watching.open_socket()
     await watching.start_camera(PICTURE)
     assert (await watching.ask("What do you see?"))["text"] == "A red star."
