@@ -75,8 +75,10 @@ async def test_redis_restarted(watching: CameraClient, light_stack: Stack, scrip
 async def test_a_restarting_server_says_so(
     watching: CameraClient, light_stack: Stack, script: Script
 ):
-    assert light_stack.kill("daphne", how=signal.SIGTERM) == 1
+    (daphne,) = light_stack.processes("daphne")
+    daphne.terminate()
     assert await watching.wait_closed() == 1012
+    await asyncio.to_thread(daphne.wait, 15)
     await asyncio.to_thread(light_stack.wait_for_health, "ok", patience=30)
     await watching.open_socket()
     await watching.start_camera(PICTURE)
