@@ -151,6 +151,8 @@ def _work(
     queue: mp.Queue[Batch], seed: tuple[int, ...], diet: Diet, folder: Path, easy: Path | None
 ) -> None:
     cv2.setNumThreads(1)
+    # A batch that nobody will fetch must not keep the worker of a killed trainer alive.
+    queue.cancel_join_thread()
     maker = BatchMaker(seed, diet, Vocabulary.read(folder), easy)
     parent = mp.parent_process()
     while parent is None or parent.is_alive():
