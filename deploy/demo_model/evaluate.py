@@ -184,7 +184,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--scenes", type=int, default=200)
     parser.add_argument("--questions", type=int, default=8, help="per scene")
     parser.add_argument("--frames", nargs="+", default=[f"{w}x{h}" for w, h in FRAMES])
-    parser.add_argument("--through", choices=("clean", "vp8", "webrtc"), default="clean")
+    parser.add_argument("--through", choices=("clean", "vp8"), default="clean")
     parser.add_argument("--easy-vqa", type=Path, help="data folder; asks its test split instead")
     parser.add_argument("--limit", type=int, help="of easy-vqa's questions")
     parser.add_argument("--seed", type=int, default=0)
