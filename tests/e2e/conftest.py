@@ -14,6 +14,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         tmp_path_factory.mktemp("full") / "data",
         MAX_SESSIONS_PER_USER="100",
         TOKEN_REQUESTS_PER_MINUTE="1000",
+        MAX_QUESTIONS_PER_MINUTE="1000",
     )
     stack.start(patience=900)
     yield stack
