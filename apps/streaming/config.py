@@ -42,19 +42,6 @@ class MediaConfig:
                 raise ValueError("ICE_PORT_RANGE must lie within 1024-65535, low end first.")
 
 
-def parse_port_range(text: str) -> tuple[int, int] | None:
-    """Return the (first, last) port of "40000-40100", or None for an empty text.
-
-    Raises ValueError with a sentence that names ICE_PORT_RANGE.
-    """
-    if not text.strip():
-        return None
-    first, dash, last = text.partition("-")
-    if not (dash and first.strip().isdigit() and last.strip().isdigit()):
-        raise ValueError('ICE_PORT_RANGE must look like "40000-40100".')
-    return int(first), int(last)
-
-
 def parse_ice_servers(servers: Iterable[Mapping[str, Any]]) -> tuple[RTCIceServer, ...]:
     """Return the STUN and TURN servers that this side uses: the first of each, at most.
 

@@ -136,7 +136,7 @@ class ModelServer:
                 script = self.chat if request.path.endswith("/completions") else self.health
                 await script(Reply(reader, writer))
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
-            pass
+            pass  # However the connection ended, `hung_up` tells the test.
         finally:
             self.hung_up.set()
             self._tasks.discard(task)

@@ -61,6 +61,11 @@ def test_a_bad_setting_stops_the_start_with_a_sentence(settings: dict[str, str],
         (lambda: environment.ice_servers("X"), '[{"url": "stun:a"}]'),
         (lambda: environment.port_range("X"), "80-90"),
         (lambda: environment.port_range("X"), "50000"),
+        (lambda: environment.port_range("X"), "a-b"),
+        (lambda: environment.port_range("X"), "-"),
+        (lambda: environment.port_range("X"), "40000-"),
+        (lambda: environment.port_range("X"), "40100-40000"),
+        (lambda: environment.port_range("X"), "60000-70000"),
     ],
 )
 def test_what_can_not_be_read_names_the_setting(read, value: str, monkeypatch: pytest.MonkeyPatch):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from apps.streaming.config import MediaConfig, parse_ice_servers, parse_port_range
+from apps.streaming.config import MediaConfig, parse_ice_servers
 
 TURN = {"urls": ["turn:turn.example:3478?transport=udp"], "username": "u", "credential": "c"}
 
@@ -29,19 +29,6 @@ def test_one_stun_and_one_turn_at_most():
 def test_wrong_servers_name_their_setting(server):
     with pytest.raises(ValueError, match="ICE_SERVERS"):
         parse_ice_servers([server])
-
-
-@pytest.mark.parametrize(
-    ("text", "ports"), [("", None), (" ", None), ("40000-40100", (40_000, 40_100))]
-)
-def test_port_ranges(text, ports):
-    assert parse_port_range(text) == ports
-
-
-@pytest.mark.parametrize("text", ["40000", "a-b", "-", "40000-"])
-def test_wrong_port_ranges_name_their_setting(text):
-    with pytest.raises(ValueError, match="ICE_PORT_RANGE"):
-        parse_port_range(text)
 
 
 @pytest.mark.parametrize("ports", [(80, 90), (40_100, 40_000), (60_000, 70_000)])
