@@ -19,13 +19,13 @@ from deploy.demo_model.camera import EASY_GRID, GRIDS, Grid, Sensor
 from deploy.demo_model.conversations import Packer, pad_batch, sample_system
 from deploy.demo_model.easy_vqa import Example, train_examples
 from deploy.demo_model.labels import label, scene_masks, stack
-from deploy.demo_model.questions import Question, ask, ask_easy_vqa
+from deploy.demo_model.questions import Question, ask, ask_easy_vqa, earlier_turns
 from deploy.demo_model.scenes import Scene, draw, sample_scene
 from deploy.demo_model.vocabulary import Vocabulary
 
 GRID_SHARES = (0.42, 0.28, 0.08, 0.10, 0.12)
 DRAWING_SCALES = (0.55, 0.7, 1.0)  # of the frame; the smaller ones are cheaper to make
-HISTORY_SHARE = 0.3  # of batches
+HISTORY_SHARE = 0.5  # of batches
 QUESTION_FIRST_SHARE = 0.08  # of batches
 Batch = dict[str, np.ndarray]
 
@@ -125,9 +125,8 @@ class BatchMaker:
             in_its_forms = easy and rng.random() < 0.7
             asked = (ask_easy_vqa if in_its_forms else ask)(scene, rng, count=self.diet.questions)
             history: list[Question] = []
-            if with_history:  # turns about another scene: nothing to copy from
-                other = scenes[index - 1]
-                history = ask(other, rng, count=int(rng.integers(1, 4)))
+            if with_history:
+                history = earlier_turns(scenes[:index] + scenes[index + 1 :], rng)
             packed.append(
                 self.packer.pack(
                     asked,

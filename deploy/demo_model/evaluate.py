@@ -14,7 +14,7 @@ import asyncio
 import base64
 import json
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,12 +24,13 @@ import numpy as np
 
 from deploy.demo_model import easy_vqa
 from deploy.demo_model.channel import as_sent, filmed
-from deploy.demo_model.questions import Question, ask
-from deploy.demo_model.scenes import KINDS, draw, sample_scene
+from deploy.demo_model.questions import MOST_TURNS, Question, ask, earlier_turns
+from deploy.demo_model.scenes import KINDS, Scene, draw, sample_scene
 from deploy.demo_model.wordings import SYSTEM_PROMPTS
 
 HELD_OUT_SEED = 77_000_000
 FRAMES = ((640, 480), (1280, 720), (480, 640), (720, 1280))
+HISTORY_SHARE = 0.5  # of questions
 BITRATES = (300_000, 600_000, 1_500_000)
 ANSWER_TOKENS = 64
 
@@ -65,7 +66,7 @@ class Outcome:
 
 def scene_tasks(arguments: argparse.Namespace) -> Iterator[Task]:
     """Questions about held-out scenes, each frame size in turn."""
-    earlier: tuple[Question, ...] = ()
+    earlier: deque[Scene] = deque(maxlen=MOST_TURNS)
     frames = [tuple(map(int, size.split("x"))) for size in arguments.frames]
     for number in range(arguments.scenes):
         rng = np.random.default_rng((HELD_OUT_SEED + arguments.seed, number))
@@ -87,10 +88,11 @@ def scene_tasks(arguments: argparse.Namespace) -> Iterator[Task]:
         system = SYSTEM_PROMPTS[0] if rng.random() < 0.7 else None
         questions = ask(scene, rng, count=arguments.questions)
         for question in questions:
-            history = earlier[: int(rng.integers(1, 4))] if rng.random() < 0.3 else ()
+            told = earlier and rng.random() < HISTORY_SHARE
+            history = tuple(earlier_turns(earlier, rng)) if told else ()
             size = f"{width}x{height}"
             yield Task(url, system, history, question.text, question.answer, question.kind, size)
-        earlier = tuple(questions)
+        earlier.append(scene)
 
 
 def easy_vqa_tasks(data: Path, limit: int | None) -> Iterator[Task]:

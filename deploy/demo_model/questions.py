@@ -6,7 +6,7 @@ public data set easy-vqa.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ from deploy.demo_model.scenes import COLOURS, KINDS, PLACES, Scene, Shape
 
 UNREADABLE_ANSWER = "I can't make out a shape."
 OUT_OF_DOMAIN_ANSWER = "I can only tell you about coloured shapes."
+MOST_TURNS = 6  # as many as the platform tells the model
 NUMBERS = ("None.", "One.", "Two.", "Three.")
 PLACE_PHRASE = {"left": "on the left", "middle": "in the middle", "right": "on the right"}
 QUESTION_KINDS = ("describe", "count", "colour", "shape", "place", "presence")
@@ -63,6 +64,25 @@ def ask(scene: Scene, rng: np.random.Generator, *, count: int = 8) -> list[Quest
         about = tuple(scene.shapes.index(shape) for shape in found)
         asked.append(Question(text, kind, answer, about))
     return asked
+
+
+def earlier_turns(scenes: Sequence[Scene], rng: np.random.Generator) -> list[Question]:
+    """One to `MOST_TURNS` turns of a conversation about other scenes, so nothing can be copied.
+
+    Half the time it is the same request to describe what is there over and over, as people ask
+    while the picture changes: the hardest to leave aside.
+    """
+    count = int(rng.integers(1, MOST_TURNS + 1))
+    others = [scenes[int(index)] for index in rng.integers(len(scenes), size=count)]
+    if rng.random() < 0.5:
+        return [turn for other in others for turn in ask(other, rng, count=1)]
+    text = decorate(_pick(w.DESCRIBE, rng), rng)
+    return [
+        Question(text, "describe", describe(other))
+        if other.readable and placed(other)
+        else Question(text, "empty", UNREADABLE_ANSWER)
+        for other in others
+    ]
 
 
 def placed(scene: Scene) -> bool:

@@ -4,9 +4,11 @@
     python -m deploy.demo_model.train --work W vision --minutes 25 &
     python -m deploy.demo_model.train --work W language --minutes 20
     python -m deploy.demo_model.train --work W joint --minutes 20 --out deploy/demo_model/checkpoint
+    python -m deploy.demo_model.train --work W talk --minutes 20 --out deploy/demo_model/checkpoint
 
 Every phase begins from its own earlier result in the work folder if there is one, so running it
-again continues it. Runs on a GPU if there is one.
+again continues it; ``--begin-with`` lets it begin from an exported checkpoint instead. Runs on a
+GPU if there is one.
 """
 
 from __future__ import annotations
@@ -20,11 +22,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
 from deploy.demo_model.architecture import Shape
 from deploy.demo_model.batches import Batch, BatchMaker, Diet, Kitchen
-from deploy.demo_model.export import write_checkpoint
+from deploy.demo_model.export import load_weights, write_checkpoint
 from deploy.demo_model.lessons import (
     Pupil,
     language_loss,
@@ -41,7 +44,7 @@ from deploy.demo_model.wordings import SYSTEM_PROMPTS
 VOCABULARY_SIZE = 700
 HELD_OUT_SEED = 9_000_000
 HELD_OUT_BATCHES = 16
-PHASES = ("vision", "language", "joint")
+PHASES = ("vision", "language", "joint", "talk")
 Scores = Mapping[str, tuple[int, int]]
 Lesson = Callable[[Pupil, dict[str, Tensor], float], Tensor]
 
@@ -87,10 +90,19 @@ def joint_lesson(pupil: Pupil, batch: dict[str, Tensor], progress: float) -> Ten
     return spoken + (0.7 - 0.5 * progress) * seen
 
 
+def talk_lesson(pupil: Pupil, batch: dict[str, Tensor], progress: float) -> Tensor:
+    """Pixels to answers with eyes that are done: what is said before must not mislead."""
+    del progress
+    with torch.no_grad():
+        tokens = pupil.see(batch)[0]
+    return language_loss(pupil, batch, tokens, column_weight=0.1)
+
+
 LESSONS: dict[str, Lesson] = {
     "vision": vision_lesson,
     "language": language_lesson,
     "joint": joint_lesson,
+    "talk": talk_lesson,
 }
 
 
@@ -170,11 +182,17 @@ class Training:
         return [maker.batch() for _ in range(HELD_OUT_BATCHES)]
 
     def _load(self) -> None:
-        """Begin from this phase's earlier result; the joint phase from the other two's."""
+        """Begin from this phase's earlier result, or from the phases before it."""
         own = self.work / f"{self.phase}.pt"
+        begin_with: Path | None = self.arguments.begin_with
+        if begin_with is not None and not own.exists():
+            load_weights(self.pupil.network, load_file(begin_with / "model.safetensors"))
+            return
         sources = [own]
         if self.phase == "joint" and not own.exists():
             sources = [self.work / "vision.pt", self.work / "language.pt"]
+        if self.phase == "talk" and not own.exists():
+            sources = [self.work / "joint.pt"]
         for source in sources:
             if source.exists():
                 state = torch.load(source, map_location=self.device, weights_only=True)
@@ -199,7 +217,7 @@ class Training:
 
 def _part(state: dict[str, Tensor], phase: str) -> dict[str, Tensor]:
     """The parameters that a phase taught."""
-    if phase == "joint":
+    if phase in ("joint", "talk"):
         return state
     eyes = ("network.visual.", "heads.norm", "heads.outline", "heads.offset")
     wanted = phase == "vision"
@@ -212,6 +230,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("phase", choices=("vocabulary", *PHASES))
     parser.add_argument("--work", type=Path, required=True, help="folder for the phases' results")
     parser.add_argument("--out", type=Path, help="write a checkpoint here at every examination")
+    parser.add_argument("--begin-with", type=Path, help="folder of an exported checkpoint")
     parser.add_argument("--easy-vqa", type=Path, help="data folder of the package easy-vqa")
     parser.add_argument("--minutes", type=float, default=20)
     parser.add_argument("--seed", type=int, default=0)
