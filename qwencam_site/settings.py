@@ -61,6 +61,7 @@ SESSION_IDLE_SECONDS = environment.integer("SESSION_IDLE_SECONDS", 3600, low=10,
 SOCKET_SILENCE_SECONDS = environment.number("SOCKET_SILENCE_SECONDS", 12, low=2, high=300)
 MAX_SESSIONS = environment.integer("MAX_SESSIONS", 100, low=1, high=100_000)
 MAX_SESSIONS_PER_USER = environment.integer("MAX_SESSIONS_PER_USER", 5, low=1, high=1000)
+MAX_SESSIONS_PER_ADDRESS = environment.integer("MAX_SESSIONS_PER_ADDRESS", 5, low=1, high=100_000)
 MAX_QUESTIONS_PER_MINUTE = environment.integer("MAX_QUESTIONS_PER_MINUTE", 60, low=1, high=10_000)
 MAX_QUEUE_DEPTH = environment.integer("MAX_QUEUE_DEPTH", 64, low=1, high=100_000)
 MAX_QUESTION_CHARS = environment.integer("MAX_QUESTION_CHARS", 2000, low=10, high=50_000)
@@ -93,6 +94,7 @@ INSTALLED_APPS = [
     "csp",
     "django_prometheus",
     "apps.accounts",
+    "apps.live_settings",
     "apps.camera_sessions",
     "apps.streaming",
     "apps.chat",

@@ -12,6 +12,7 @@ from redis import Redis as SyncRedis
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from apps.live_settings import current as live_settings
 from tests.camera_client import CameraClient
 from tests.ports import free_port
 from tests.stack import Stack
@@ -57,6 +58,13 @@ class RedisServer:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+
+@pytest.fixture(autouse=True)
+def _environments_settings() -> Iterator[None]:
+    """No live setting of one test is in force in the next."""
+    yield
+    live_settings.forget()
 
 
 @pytest.fixture(scope="session")

@@ -21,12 +21,13 @@ from django.utils import timezone
 from apps.accounts.models import User
 from apps.camera_sessions.metrics import SESSIONS_ENDED, SESSIONS_OPENED, SESSIONS_REFUSED
 from apps.camera_sessions.models import (
+    MAX_NOTE_CHARS,
     CameraSession,
     EndReason,
     new_refresh_id,
     presence_end,
 )
-from apps.camera_sessions.signals import session_ended
+from apps.camera_sessions.signals import Ending, session_ended
 
 EXPIRY_BATCH = 500
 _OPENING_LOCK = 0x5177656E  # any constant that all processes share: "Qwen"
@@ -34,15 +35,23 @@ _OPENING_LOCK = 0x5177656E  # any constant that all processes share: "Qwen"
 
 @dataclass(frozen=True, kw_only=True)
 class SessionLimits:
-    """How many live sessions there may be, in all and for one user."""
+    """How many live sessions there may be: in all, of one user, and anonymous of one address.
+
+    `accepting` is false while the platform drains.
+    """
 
     max_sessions: int
     max_sessions_per_user: int
+    max_sessions_per_address: int
     idle_seconds: float
+    accepting: bool = True
 
 
 class SessionRefused(Exception):
-    """No place for another session. `code` is session_limit or user_session_limit."""
+    """No place for another session.
+
+    `code` is session_limit, user_session_limit, address_session_limit or draining.
+    """
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)
@@ -53,9 +62,10 @@ class SessionRefused(Exception):
 def open_session(user: User | None, *, address: str | None, limits: SessionLimits) -> CameraSession:
     """Opens a session for `user` (None: an anonymous visitor) or raises `SessionRefused`.
 
-    Anonymous sessions count towards `max_sessions` only: one address may be a whole office.
+    An anonymous session counts for its address; one without an address for nobody.
     """
     try:
+        _check_accepting(limits)
         with transaction.atomic():
             _wait_for_turn()
             session = CameraSession.objects.create(user=user, address=address)
@@ -119,9 +129,17 @@ def rotate_refresh(session: CameraSession, *, spent: str, idle_seconds: float) -
     return True
 
 
-def end_session(session_id: UUID, *, reason: EndReason) -> bool:
-    """Ends the session. True for exactly one caller, who thereby sends `session_ended`."""
-    return _end(CameraSession.objects.filter(pk=session_id), session_id, reason=reason)
+def end_session(
+    session_id: UUID, *, reason: EndReason, note: str = "", actor: User | None = None
+) -> bool:
+    """Ends the session. True for exactly one caller, who thereby sends `session_ended`.
+
+    Args:
+        note: a sentence for the session's user, `MAX_NOTE_CHARS` at most.
+        actor: who ended it, if not its own user or the platform.
+    """
+    ending = Ending(session_id=session_id, reason=reason, note=note[:MAX_NOTE_CHARS], actor=actor)
+    return _end(CameraSession.objects.filter(pk=session_id), ending)
 
 
 def expire_idle(now: datetime, *, idle_seconds: float) -> int:
@@ -130,20 +148,21 @@ def expire_idle(now: datetime, *, idle_seconds: float) -> int:
         ended_at__isnull=True, last_active_at__lte=now - timedelta(seconds=idle_seconds)
     )
     ids: Iterable[UUID] = list(idle.values_list("pk", flat=True)[:EXPIRY_BATCH])
-    return sum(_end(idle.filter(pk=pk), pk, reason=EndReason.IDLE) for pk in ids)
+    endings = (Ending(session_id=pk, reason=EndReason.IDLE) for pk in ids)
+    return sum(_end(idle.filter(pk=ending.session_id), ending) for ending in endings)
 
 
-def _end(candidates: QuerySet[CameraSession], session_id: UUID, *, reason: EndReason) -> bool:
+def _end(candidates: QuerySet[CameraSession], ending: Ending) -> bool:
     unended = candidates.filter(ended_at__isnull=True)
-    if not unended.update(ended_at=timezone.now(), end_reason=reason):
+    if not unended.update(ended_at=timezone.now(), end_reason=ending.reason, end_note=ending.note):
         return False
-    transaction.on_commit(partial(_announce_end, session_id, reason))
+    transaction.on_commit(partial(_announce_end, ending))
     return True
 
 
-def _announce_end(session_id: UUID, reason: EndReason) -> None:
-    SESSIONS_ENDED.labels(reason.value).inc()
-    session_ended.send_robust(sender=CameraSession, session_id=session_id, reason=reason)
+def _announce_end(ending: Ending) -> None:
+    SESSIONS_ENDED.labels(ending.reason.value).inc()
+    session_ended.send_robust(sender=CameraSession, ending=ending)
 
 
 def _live(now: datetime, *, idle_seconds: float) -> QuerySet[CameraSession]:
@@ -167,6 +186,12 @@ def _wait_for_turn() -> None:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_OPENING_LOCK])
 
 
+def _check_accepting(limits: SessionLimits) -> None:
+    if not limits.accepting:
+        detail = "No new sessions are opened at the moment; please try again later."
+        raise SessionRefused("draining", detail)
+
+
 def _find_place(session: CameraSession, *, limits: SessionLimits) -> None:
     """Raises `SessionRefused` unless `session`, already inserted, fits or can be made to fit."""
     others = _live(session.started_at, idle_seconds=limits.idle_seconds).exclude(pk=session.pk)
@@ -176,8 +201,24 @@ def _find_place(session: CameraSession, *, limits: SessionLimits) -> None:
             "user_session_limit",
             f"You already have {limits.max_sessions_per_user} camera sessions; end one first.",
         )
+    if not _make_room(
+        _from_same_address(session, others), limits.max_sessions_per_address, session
+    ):
+        raise SessionRefused(
+            "address_session_limit",
+            f"Your address already has {limits.max_sessions_per_address} camera sessions.",
+        )
     if not _make_room(others, limits.max_sessions, session):
         raise SessionRefused("session_limit", "All camera sessions are taken; try again later.")
+
+
+def _from_same_address(
+    session: CameraSession, others: QuerySet[CameraSession]
+) -> QuerySet[CameraSession]:
+    """The other anonymous sessions of an anonymous session's address."""
+    if session.user_id or session.address is None:
+        return others.none()
+    return others.filter(user=None, address=session.address)
 
 
 def _make_room(others: QuerySet[CameraSession], places: int, session: CameraSession) -> bool:

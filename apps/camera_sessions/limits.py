@@ -2,15 +2,18 @@
 
 from django.conf import settings
 
+from apps.live_settings.current import current
+
 
 def told_limits() -> dict[str, float]:
     """Characters, bytes, seconds, pixels, times per second or minute: the names say which."""
+    live = current()
     return {
         "question_chars": settings.MAX_QUESTION_CHARS,
-        "questions_per_minute": settings.MAX_QUESTIONS_PER_MINUTE,
+        "questions_per_minute": live.max_questions_per_minute,
         "message_bytes": settings.MAX_MESSAGE_BYTES,
         "frame_wait_seconds": settings.FRAME_WAIT_SECONDS,
-        "live_rate": settings.FRAME_SAMPLE_RATE,
+        "live_rate": live.frame_sample_rate,
         "idle_seconds": settings.SESSION_IDLE_SECONDS,
         "frame_width": settings.MAX_FRAME_WIDTH,
         "frame_height": settings.MAX_FRAME_HEIGHT,

@@ -12,6 +12,7 @@ def new_refresh_id() -> str:
     return uuid.uuid4().hex
 
 
+MAX_NOTE_CHARS = 200
 PRESENCE = timedelta(seconds=60)
 
 
@@ -51,6 +52,7 @@ class CameraSession(models.Model):
     present_until = models.DateTimeField(default=presence_end)
     ended_at = models.DateTimeField(null=True, blank=True)
     end_reason = models.CharField(max_length=16, choices=EndReason, blank=True, default="")
+    end_note = models.CharField(max_length=MAX_NOTE_CHARS, blank=True, default="")
     refresh_id = models.CharField(max_length=32, default=new_refresh_id, editable=False)
 
     questions = models.PositiveIntegerField(default=0)

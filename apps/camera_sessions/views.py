@@ -47,6 +47,7 @@ from apps.camera_sessions.serializers import (
 )
 from apps.camera_sessions.throttling import TokenThrottle
 from apps.camera_sessions.tokens import TokenRefused
+from apps.live_settings.current import refresh
 
 How = Literal["cookie", "password", "anonymous"]
 
@@ -56,7 +57,7 @@ class NoPlace(APIException):
 
     def __init__(self, refusal: SessionRefused) -> None:
         super().__init__(refusal.detail, code=refusal.code)
-        self.status_code = 503 if refusal.code == "session_limit" else 429
+        self.status_code = 503 if refusal.code in {"session_limit", "draining"} else 429
 
 
 class TokenView(APIView):
@@ -166,10 +167,13 @@ def _refreshed(refresh: str) -> CameraSession:
 
 
 def _session_limits() -> SessionLimits:
+    live = refresh()
     return SessionLimits(
-        max_sessions=settings.MAX_SESSIONS,
-        max_sessions_per_user=settings.MAX_SESSIONS_PER_USER,
+        max_sessions=live.max_sessions,
+        max_sessions_per_user=live.max_sessions_per_user,
+        max_sessions_per_address=live.max_sessions_per_address,
         idle_seconds=settings.SESSION_IDLE_SECONDS,
+        accepting=live.accept_sessions,
     )
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -57,6 +58,7 @@ class Asking:
     """What a process needs to take questions.
 
     Attributes:
+        limits: gives those in force.
         wait: how long a question waits for a peer connection to come up, s.
     """
 
@@ -64,7 +66,7 @@ class Asking:
     events: Events
     host: MediaHost
     snapshot: Snapshot
-    limits: AskLimits
+    limits: Callable[[], AskLimits]
     wait: float
 
     async def take(self, session_id: str, question_id: str, *, text: str, asker: str) -> int:
@@ -77,15 +79,16 @@ class Asking:
             ProtocolError: ``question_too_long``, ``rate_limited``, ``busy``, or ``bad_request``
                 for an id that was used before.
         """
-        if len(text) > self.limits.chars:
-            detail = f"A question may have {self.limits.chars} characters at most."
+        limits = self.limits()
+        if len(text) > limits.chars:
+            detail = f"A question may have {limits.chars} characters at most."
             raise ProtocolError("question_too_long", detail, id=question_id)
-        per_minute = self.limits.per_minute
+        per_minute = limits.per_minute
         if not await within_rate(self.questions.redis, f"ask:{asker}", per_minute=per_minute):
             detail = f"You may ask {per_minute} questions a minute; wait a little."
             raise ProtocolError("rate_limited", detail, id=question_id)
-        depth = await self.questions.depth(older_than=time.time() - self.limits.stale_seconds)
-        if depth >= self.limits.depth:
+        depth = await self.questions.depth(older_than=time.time() - limits.stale_seconds)
+        if depth >= limits.depth:
             detail = f"The model is busy with {depth} questions; try again in a few seconds."
             raise ProtocolError("busy", detail, id=question_id)
         if not await self.questions.create(session_id, question_id, text=text, live=False):

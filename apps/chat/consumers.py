@@ -31,6 +31,7 @@ from apps.chat.live import LiveMode
 from apps.chat.process import ChatProcess
 from apps.chat.protocol import CloseCode, ProtocolError, ServerMessage
 from apps.chat.watching import Patience, Watch
+from apps.live_settings.current import current
 from apps.streaming.errors import OfferRefused
 
 logger = logging.getLogger(__name__)
@@ -55,6 +56,7 @@ class SessionConsumer(AsyncWebsocketConsumer):
         self._live: LiveMode | None = None
         self._live_task: asyncio.Task[Any] | None = None
         self._open = False
+        self._notice = ""
         self.connection = uuid4().hex
         offered = self.scope.get("subprotocols", [])
         known = protocol.SUBPROTOCOL in offered
@@ -111,6 +113,7 @@ class SessionConsumer(AsyncWebsocketConsumer):
                 session_id=self.session_id, limits=told_limits(), model=settings.MODEL_NAME
             )
         )
+        await self._tell_notice()
         stream = self.process.relay.stream_of(self.session_id)
         if stream is not None:
             await self.stream_changed(asdict(stream))
@@ -155,6 +158,7 @@ class SessionConsumer(AsyncWebsocketConsumer):
             if now - self._heard_at > settings.SOCKET_SILENCE_SECONDS:
                 await self._close(CloseCode.GOING_AWAY)
                 return
+            await self._tell_notice()
             try:
                 await presence.announce_socket(
                     self.process.services.redis,
@@ -168,11 +172,19 @@ class SessionConsumer(AsyncWebsocketConsumer):
                 self._seen_at = now
                 await self._note_seen()
 
+    async def _tell_notice(self) -> None:
+        """Tell the operator's notice when it has changed since it was last told."""
+        notice = current().notice
+        if notice != self._notice:
+            self._notice = notice
+            await self._say(protocol.Notice(text=notice))
+
     async def _note_seen(self) -> None:
         # The event that ends a session may have been missed while Redis was away.
         if not await database_sync_to_async(lifecycle.note_seen)(self.session.pk):
-            await self.session.arefresh_from_db(fields=["end_reason"])
-            await self._end(EndReason(self.session.end_reason or EndReason.OPERATOR))
+            await self.session.arefresh_from_db(fields=["end_reason", "end_note"])
+            reason = EndReason(self.session.end_reason or EndReason.OPERATOR)
+            await self._end(reason, note=self.session.end_note)
 
     # --- From the client -----------------------------------------------------------------------
 
@@ -263,7 +275,8 @@ class SessionConsumer(AsyncWebsocketConsumer):
         if len(message.prompt) > settings.MAX_QUESTION_CHARS:
             detail = f"A prompt may have {settings.MAX_QUESTION_CHARS} characters at most."
             raise ProtocolError("question_too_long", detail)
-        rate = min(message.rate or settings.FRAME_SAMPLE_RATE, settings.FRAME_SAMPLE_RATE)
+        most = current().frame_sample_rate
+        rate = min(message.rate or most, most)
         if self._live is not None:
             self._live.prompt, self._live.rate = message.prompt, rate
             return
@@ -314,12 +327,12 @@ class SessionConsumer(AsyncWebsocketConsumer):
 
     async def session_ended(self, event: dict[str, Any]) -> None:
         """The session is over."""
-        await self._end(EndReason(event["reason"]))
+        await self._end(EndReason(event["reason"]), note=event["note"])
 
     # --- Small things --------------------------------------------------------------------------
 
-    async def _end(self, reason: EndReason) -> None:
-        await self._say(protocol.Ended(reason=reason.value))
+    async def _end(self, reason: EndReason, *, note: str) -> None:
+        await self._say(protocol.Ended(reason=reason.value, note=note or None))
         await self._close(CloseCode.IDLE if reason is EndReason.IDLE else CloseCode.ENDED)
 
     def _own(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:

@@ -43,9 +43,9 @@ class Events:
         """A newer socket serves the session: the older ones give way."""
         await self._send(session_group(session_id), "socket.opened", connection=connection)
 
-    async def session_ended(self, session_id: str, reason: str) -> None:
+    async def session_ended(self, session_id: str, reason: str, *, note: str) -> None:
         """The session is over, for its sockets and for its peer connection."""
-        await self._send(session_group(session_id), "session.ended", reason=reason)
+        await self._send(session_group(session_id), "session.ended", reason=reason, note=note)
         await self._send(media_group(session_id), "session.ended", session_id=session_id)
 
     async def frame_wanted(self, session_id: str, question_id: str) -> None:

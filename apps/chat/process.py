@@ -2,18 +2,23 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextvars import Context
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
+from channels.db import database_sync_to_async
 from django.conf import settings
 
 from apps.chat.asking import Asking, AskLimits
 from apps.chat.relay import MediaRelay
 from apps.chat.services import Services, privacy_policy, services
 from apps.chat.shutdown import before_shutdown
+from apps.frames.store import FrameStore
+from apps.live_settings.current import REFRESH_SECONDS, current, refresh
 from apps.streaming.capture import snapshot
 from apps.streaming.host import MediaHost
+from apps.streaming.peer import PeerSession
 
 GOODBYE_SECONDS = 0.3
 
@@ -48,6 +53,41 @@ class ChatProcess:
         await self.host.aclose()
 
 
+def ask_limits() -> AskLimits:
+    """Return the limits in force."""
+    live = current()
+    return AskLimits(
+        chars=settings.MAX_QUESTION_CHARS,
+        per_minute=live.max_questions_per_minute,
+        depth=live.max_queue_depth,
+        stale_seconds=settings.MODEL_TIMEOUT_SECONDS + 60,
+    )
+
+
+async def take_snapshot(
+    store: FrameStore, peer: PeerSession, *, session_id: str, frame_id: str
+) -> object:
+    """Take a frame with the privacy filters and sizes in force and store it."""
+    return await snapshot(
+        peer,
+        store=store,
+        session_id=session_id,
+        frame_id=frame_id,
+        policy=privacy_policy(),
+        max_edge=settings.FRAME_MAX_EDGE,
+        quality=settings.JPEG_QUALITY,
+        max_age=settings.FRAME_MAX_AGE_SECONDS,
+        timeout=settings.FRAME_WAIT_SECONDS,
+    )
+
+
+async def keep_settings_fresh() -> None:
+    """Read the live settings again and again, until cancelled."""
+    while True:
+        await database_sync_to_async(refresh)()
+        await asyncio.sleep(REFRESH_SECONDS)
+
+
 def build_process(host: MediaHost) -> ChatProcess:
     """Return the parts of this process, wired by the settings; needs a running event loop."""
     parts = services()
@@ -55,21 +95,8 @@ def build_process(host: MediaHost) -> ChatProcess:
         questions=parts.questions,
         events=parts.events,
         host=host,
-        snapshot=partial(
-            snapshot,
-            store=parts.frames,
-            policy=privacy_policy(),
-            max_edge=settings.FRAME_MAX_EDGE,
-            quality=settings.JPEG_QUALITY,
-            max_age=settings.FRAME_MAX_AGE_SECONDS,
-            timeout=settings.FRAME_WAIT_SECONDS,
-        ),
-        limits=AskLimits(
-            chars=settings.MAX_QUESTION_CHARS,
-            per_minute=settings.MAX_QUESTIONS_PER_MINUTE,
-            depth=settings.MAX_QUEUE_DEPTH,
-            stale_seconds=settings.MODEL_TIMEOUT_SECONDS + 60,
-        ),
+        snapshot=partial(take_snapshot, parts.frames),
+        limits=ask_limits,
         wait=settings.FRAME_WAIT_SECONDS,
     )
     relay = MediaRelay(host=host, asking=asking, services=parts, grace=settings.PEER_GRACE_SECONDS)
@@ -87,12 +114,14 @@ class ProcessScope:
         self._application = application
         self._host = host
         self._process: ChatProcess | None = None
+        self._refresher: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         """Hand the scope on with the process's parts in it."""
         if self._process is None:
             self._process = build_process(self._host)
             self._process.relay.start()
+            self._refresher = asyncio.create_task(keep_settings_fresh(), context=Context())
             before_shutdown(self._process.aclose)
         scope["chat_process"] = self._process
         scope["media_host"] = self._process.host

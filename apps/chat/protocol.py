@@ -322,6 +322,15 @@ class Ended:
 
     type: ClassVar[Literal["ended"]] = "ended"
     reason: str
+    note: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notice:
+    """What the operator has to tell everybody; empty: nothing any more."""
+
+    type: ClassVar[Literal["notice"]] = "notice"
+    text: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -332,7 +341,7 @@ class Pong:
 
 
 ServerMessage = (
-    Ready | Answer | Queued | Token | Response | LiveText | Error | Stream | Ended | Pong
+    Ready | Answer | Queued | Token | Response | LiveText | Error | Stream | Notice | Ended | Pong
 )
 
 

@@ -11,6 +11,7 @@ from apps.chat.questions import QuestionStore
 from apps.chat.redis_client import async_redis
 from apps.frames.privacy import PrivacyPolicy
 from apps.frames.store import FrameStore
+from apps.live_settings.current import current
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,4 +56,5 @@ def services() -> Services:
 
 def privacy_policy() -> PrivacyPolicy:
     """Return which privacy filters are on."""
-    return PrivacyPolicy(face_blur=settings.ENABLE_FACE_BLUR, nsfw=settings.ENABLE_NSFW_FILTER)
+    live = current()
+    return PrivacyPolicy(face_blur=live.enable_face_blur, nsfw=live.enable_nsfw_filter)

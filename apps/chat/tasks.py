@@ -13,6 +13,7 @@ from apps.chat.generation import Generation, GenerationConfig, Outcome
 from apps.chat.services import services
 from apps.chat.worker_loop import worker_loop, worker_name
 from apps.inference.client import ModelServers
+from apps.live_settings.current import current, fresh
 
 # What an outcome adds to the session's row; a frame counts when the model was shown it.
 COUNTED: dict[Outcome, dict[str, int]] = {
@@ -37,6 +38,7 @@ def model_servers() -> ModelServers:
 async def generate(session_id: str, question_id: str, attempt: int) -> Outcome:
     """Answer a question with the parts of the worker's loop."""
     parts = services()
+    live = current()
     generation = Generation(
         worker=worker_name(),
         questions=parts.questions,
@@ -45,8 +47,8 @@ async def generate(session_id: str, question_id: str, attempt: int) -> Outcome:
         events=parts.events,
         servers=model_servers(),
         config=GenerationConfig(
-            system_prompt=settings.SYSTEM_PROMPT,
-            max_tokens=settings.RESPONSE_MAX_TOKENS,
+            system_prompt=live.system_prompt,
+            max_tokens=live.response_max_tokens,
             context_tokens=settings.MODEL_MAX_TOKENS,
         ),
     )
@@ -56,6 +58,7 @@ async def generate(session_id: str, question_id: str, attempt: int) -> Outcome:
 @shared_task(ignore_result=True)
 def answer_question(session_id: str, question_id: str, attempt: int) -> None:
     """Answer a question and count the outcome in the session's row."""
+    fresh()
     outcome = worker_loop().run(generate(session_id, question_id, attempt))
     if outcome in COUNTED:
         lifecycle.count(UUID(session_id), **COUNTED[outcome])

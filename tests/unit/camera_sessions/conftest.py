@@ -37,8 +37,8 @@ def ended() -> Iterator[list[tuple[UUID, EndReason]]]:
     """What `session_ended` said, in order."""
     heard: list[tuple[UUID, EndReason]] = []
 
-    def hear(*, session_id, reason, **_) -> None:
-        heard.append((session_id, reason))
+    def hear(*, ending, **_) -> None:
+        heard.append((ending.session_id, ending.reason))
 
     session_ended.connect(hear)
     yield heard

@@ -20,7 +20,9 @@ from django.db import connections  # noqa: E402
 from apps.accounts.models import User  # noqa: E402
 from apps.camera_sessions.lifecycle import SessionLimits, SessionRefused, open_session  # noqa: E402
 
-LIMITS = SessionLimits(max_sessions=100, max_sessions_per_user=3, idle_seconds=3600)
+LIMITS = SessionLimits(
+    max_sessions=100, max_sessions_per_user=3, max_sessions_per_address=9, idle_seconds=3600
+)
 OPENERS = 8
 
 

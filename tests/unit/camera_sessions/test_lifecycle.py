@@ -74,6 +74,34 @@ def test_anonymous_visitors_share_no_user_limit(db):
     open_for(None, limits=limits)
 
 
+def test_anonymous_visitors_of_one_address_share_a_limit_and_others_do_not(db):
+    limits = replace(LIMITS, max_sessions_per_address=1)
+    lifecycle.open_session(None, address="192.0.2.1", limits=limits)
+    with pytest.raises(SessionRefused) as refusal:
+        lifecycle.open_session(None, address="192.0.2.1", limits=limits)
+    assert refusal.value.code == "address_session_limit"
+    lifecycle.open_session(None, address="192.0.2.2", limits=limits)
+
+
+def test_a_login_at_that_address_is_not_anonymous(owner):
+    limits = replace(LIMITS, max_sessions_per_address=1)
+    lifecycle.open_session(None, address="192.0.2.1", limits=limits)
+    lifecycle.open_session(owner, address="192.0.2.1", limits=limits)
+
+
+def test_a_draining_platform_opens_no_session_and_keeps_those_it_has(session, stranger):
+    with pytest.raises(SessionRefused) as refusal:
+        open_for(stranger, limits=replace(LIMITS, accepting=False))
+    assert refusal.value.code == "draining"
+    assert is_live(session)
+
+
+def test_an_end_keeps_its_note_for_the_user(session):
+    lifecycle.end_session(session.pk, reason=EndReason.OPERATOR, note="n" * 500)
+    session.refresh_from_db()
+    assert session.end_note == "n" * 200
+
+
 def test_the_platform_has_only_so_many_sessions(owner, stranger):
     limits = replace(LIMITS, max_sessions=1)
     open_for(owner, limits=limits)
@@ -249,4 +277,4 @@ def test_the_row_has_no_room_for_content():
         for f in CameraSession._meta.fields
         if f.get_internal_type() in {"CharField", "TextField", "JSONField", "BinaryField"}
     }
-    assert texts == {"end_reason", "refresh_id"}
+    assert texts == {"end_note", "end_reason", "refresh_id"}  # the note is the operator's

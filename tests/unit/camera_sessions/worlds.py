@@ -7,7 +7,9 @@ from django.utils import timezone
 from apps.camera_sessions.lifecycle import SessionLimits
 from apps.camera_sessions.models import PRESENCE, CameraSession
 
-LIMITS = SessionLimits(max_sessions=100, max_sessions_per_user=5, idle_seconds=3600)
+LIMITS = SessionLimits(
+    max_sessions=100, max_sessions_per_user=5, max_sessions_per_address=5, idle_seconds=3600
+)
 
 
 def unused_for(session: CameraSession, *, seconds: float) -> None:

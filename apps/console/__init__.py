@@ -1,0 +1,1 @@
+"""The operators' console: what goes on now, who did what, and settings that change."""

@@ -1,0 +1,89 @@
+"""The live settings in force, as this process knows them.
+
+`current()` does no I/O and may be called anywhere. What it returns is as old as the last
+`refresh()`: the web process refreshes every second, a worker before each task, so a change is
+in force everywhere within two seconds. When the database does not answer, the last known values
+stay in force.
+"""
+
+import logging
+import time
+from dataclasses import asdict
+
+from django.conf import settings
+from django.db import DatabaseError
+
+from apps.live_settings.definitions import DEFINITIONS, InvalidSetting, LiveSettings, Value
+from apps.live_settings.models import Override
+
+logger = logging.getLogger(__name__)
+
+REFRESH_SECONDS = 1.0
+
+
+class _Known:
+    """What this process read last, and when (monotonic)."""
+
+    values: LiveSettings | None = None
+    read_at: float = float("-inf")
+
+
+def defaults() -> LiveSettings:
+    """The environment's values."""
+    return LiveSettings(
+        frame_sample_rate=settings.FRAME_SAMPLE_RATE,
+        response_max_tokens=settings.RESPONSE_MAX_TOKENS,
+        system_prompt=settings.SYSTEM_PROMPT,
+        enable_face_blur=settings.ENABLE_FACE_BLUR,
+        enable_nsfw_filter=settings.ENABLE_NSFW_FILTER,
+        max_sessions=settings.MAX_SESSIONS,
+        max_sessions_per_user=settings.MAX_SESSIONS_PER_USER,
+        max_sessions_per_address=settings.MAX_SESSIONS_PER_ADDRESS,
+        max_questions_per_minute=settings.MAX_QUESTIONS_PER_MINUTE,
+        max_queue_depth=settings.MAX_QUEUE_DEPTH,
+        notice="",
+        accept_sessions=True,
+    )
+
+
+def current() -> LiveSettings:
+    """The values in force, without asking the database."""
+    return _Known.values or defaults()
+
+
+def refresh() -> LiveSettings:
+    """Reads the values in force from the database; not for the event loop."""
+    try:
+        changed = dict(Override.objects.values_list("name", "value"))
+    except DatabaseError as error:
+        logger.warning("The live settings can't be read: %s", type(error).__name__)
+        return current()
+    values: dict[str, Value] = {**asdict(defaults()), **_usable(changed)}
+    _Known.values = LiveSettings(**values)  # type: ignore[arg-type]  # checked by _usable
+    _Known.read_at = time.monotonic()
+    return _Known.values
+
+
+def fresh() -> LiveSettings:
+    """The values in force, read anew if they are older than a second; not for the event loop."""
+    if time.monotonic() - _Known.read_at > REFRESH_SECONDS:
+        return refresh()
+    return current()
+
+
+def forget() -> None:
+    """Lets the next look find the environment's values; for tests."""
+    _Known.values, _Known.read_at = None, float("-inf")
+
+
+def _usable(changed: dict[str, object]) -> dict[str, Value]:
+    """Those of the stored values that this version still takes."""
+    usable: dict[str, Value] = {}
+    for name, value in changed.items():
+        if name not in DEFINITIONS:
+            continue
+        try:
+            usable[name] = DEFINITIONS[name].checked(value)
+        except InvalidSetting as error:
+            logger.warning("A stored live setting is passed over: %s", error)
+    return usable
