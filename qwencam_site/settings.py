@@ -98,6 +98,7 @@ INSTALLED_APPS = [
     "apps.camera_sessions",
     "apps.streaming",
     "apps.chat",
+    "apps.console",
 ]
 MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusBeforeMiddleware",

@@ -14,5 +14,6 @@ urlpatterns = [
     path("", include("apps.camera_sessions.urls")),
     path("", include("apps.streaming.urls")),
     path("", include("apps.accounts.urls")),
+    path("console/", include("apps.console.urls")),
     path("admin/", admin.site.urls),
 ]

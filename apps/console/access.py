@@ -1,0 +1,65 @@
+"""Who may use the console: staff, each as far as their permissions go."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.contrib.auth.models import AnonymousUser
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, JsonResponse
+from django.http.response import HttpResponseBase
+
+from apps.accounts.models import User
+
+View = Callable[..., HttpResponseBase]
+ACTIONS = ("end_sessions", "drain", "invite", "change_settings")
+
+
+def may(user: User | AnonymousUser, permission: str) -> bool:
+    """Whether `user` is staff with that permission of the console."""
+    return user.is_active and user.is_staff and user.has_perm(f"console.{permission}")
+
+
+def permissions_of(user: User) -> list[str]:
+    """What the user may do beside looking."""
+    return [action for action in ACTIONS if may(user, action)]
+
+
+def page(permission: str) -> Callable[[View], View]:
+    """A page for those with `permission`; login first, 403 for others."""
+
+    def wrap(view: View) -> View:
+        @wraps(view)
+        def guarded(request: HttpRequest, *args: Any, **options: Any) -> HttpResponseBase:
+            if not request.user.is_authenticated:
+                return redirect_to_login(request.get_full_path())
+            if not may(request.user, permission):
+                raise PermissionDenied
+            return view(request, *args, **options)
+
+        return guarded
+
+    return wrap
+
+
+def action(permission: str) -> Callable[[View], View]:
+    """A call of the console's program for those with `permission`; errors are JSON."""
+
+    def wrap(view: View) -> View:
+        @wraps(view)
+        def guarded(request: HttpRequest, *args: Any, **options: Any) -> HttpResponseBase:
+            if not request.user.is_authenticated:
+                return refusal(401, "not_authenticated", "Log in again.")
+            if not may(request.user, permission):
+                return refusal(403, "forbidden", "Your group may not do this.")
+            return view(request, *args, **options)
+
+        return guarded
+
+    return wrap
+
+
+def refusal(status: int, code: str, detail: str) -> JsonResponse:
+    """An error as the contract has it."""
+    return JsonResponse({"error": code, "detail": detail}, status=status)
