@@ -1,11 +1,14 @@
-"""The two users of a demonstration: an operator and somebody who just looks."""
+"""The two users of a demonstration: an operator, who may do everything, and a camera user."""
 
 import secrets
 from dataclasses import dataclass
 
+from django.contrib.auth.models import Group
+
 from apps.accounts.models import User
 
 OPERATOR = "operator"
+OPERATORS_GROUP = "administrator"  # of the console
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,8 @@ def ensure_demo_users(*, username: str, password: str | None) -> list[DemoUser]:
 
 def _ensure(username: str, *, operator: bool, password: str | None) -> DemoUser:
     user, created = User.objects.get_or_create(username=username, defaults={"is_staff": operator})
+    if operator and not user.groups.exists():
+        user.groups.set(Group.objects.filter(name=OPERATORS_GROUP))
     if password is not None and not created and user.check_password(password):
         return DemoUser(username, operator, None)
     if password is None and not created:

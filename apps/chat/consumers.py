@@ -8,6 +8,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Coroutine
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 from uuid import uuid4
@@ -362,6 +363,10 @@ class SessionConsumer(AsyncWebsocketConsumer):
 
     async def _say_error(self, error: ProtocolError) -> None:
         metrics.ERRORS.labels(error.code).inc()
+        with suppress(
+            RedisError, OSError
+        ):  # Then nobody counts, and the client is told all the same.
+            await self.process.services.figures.failed(error.code, session_id=self.session_id)
         await self._say(protocol.Error(id=error.id, error=error.code, detail=error.detail))
 
     async def _refuse(self, code: str, detail: str, close: CloseCode) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from apps.chat.batching import ReplyBatcher
 from apps.chat.conversation import Conversation
 from apps.chat.events import Events
+from apps.chat.figures import Figures
 from apps.chat.protocol import FrameInfo
 from apps.chat.questions import Question, QuestionStore, State
 from apps.frames.store import FrameStore
@@ -80,6 +81,7 @@ class Generation:
     worker: str
     questions: QuestionStore
     frames: FrameStore
+    figures: Figures
     conversation: Callable[[str], Conversation]
     events: Events
     servers: ModelServers
@@ -115,6 +117,9 @@ class Generation:
             await self._finish(question, State.FAILED, outcome)
             return "failed"
         ours = await self._finish(question, State.DONE, response)
+        if ours:
+            whole = time.time() - question.asked_at
+            await self.figures.answered(first=response["ttft"], whole=whole)
         if question.live:
             return "told"
         if ours:

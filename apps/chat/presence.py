@@ -1,30 +1,54 @@
-"""Who is alive: inference workers and browser sockets say so in Redis every few seconds."""
+"""Who is alive: inference workers, browser sockets and streams say so in Redis again and again."""
 
+import json
 import time
-from typing import cast
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 from redis.asyncio import Redis
 
 WORKERS = "presence:workers"
-WORKER_BEAT_SECONDS = 2.0
+WORKER_BEAT_SECONDS = 1.0
 WORKER_LOST_SECONDS = 7.0
 
+Facts = Mapping[str, Any]
+"""What is told along: names to numbers and short texts, as JSON has them."""
 
-async def announce_worker(redis: Redis, name: str) -> None:
-    """Say that the worker ``name`` is alive now."""
+
+async def announce_worker(redis: Redis, name: str, facts: Facts) -> None:
+    """Say that the worker ``name`` is alive now, and what it is doing."""
     now = time.time()
     async with redis.pipeline(transaction=False) as pipe:
         pipe.zadd(WORKERS, {name: now})
         pipe.zremrangebyscore(WORKERS, "-inf", now - WORKER_LOST_SECONDS)
         pipe.expire(WORKERS, 60)
+        pipe.set(_worker(name), json.dumps(dict(facts)), ex=60)
         await pipe.execute()
 
 
 async def workers(redis: Redis) -> list[str]:
     """Return the names of the workers heard of within ``WORKER_LOST_SECONDS``."""
+    return list(await _heard_at(redis))
+
+
+async def worker_facts(redis: Redis) -> dict[str, Facts]:
+    """Return what those workers told last; ``seen_at`` (s since the epoch) is when."""
+    heard = await _heard_at(redis)
+    if not heard:
+        return {}
+    told: list[Any] = await redis.mget([_worker(name) for name in heard])
+    pairs = zip(heard.items(), told, strict=True)
+    return {name: {**json.loads(raw or b"{}"), "seen_at": at} for (name, at), raw in pairs}
+
+
+async def _heard_at(redis: Redis) -> dict[str, float]:
     since = time.time() - WORKER_LOST_SECONDS
-    names = cast("list[bytes]", await redis.zrangebyscore(WORKERS, since, "+inf"))
-    return [name.decode() for name in names]
+    found = await redis.zrangebyscore(WORKERS, since, "+inf", withscores=True)
+    return {name.decode(): at for name, at in cast("list[tuple[bytes, float]]", found)}
+
+
+def _worker(name: str) -> str:
+    return f"presence:worker:{name}"
 
 
 def _socket(session_id: str) -> str:
@@ -47,13 +71,24 @@ async def has_socket(redis: Redis, session_id: str) -> bool:
     return bool(await redis.exists(_socket(session_id)))
 
 
+async def with_sockets(redis: Redis, session_ids: Sequence[str]) -> set[str]:
+    """Return those of the sessions of which any process holds a socket."""
+    if not session_ids:
+        return set()
+    found: list[Any] = await redis.mget([_socket(session_id) for session_id in session_ids])
+    return {session_id for session_id, held in zip(session_ids, found, strict=True) if held}
+
+
 def _stream(session_id: str) -> str:
     return f"presence:stream:{session_id}"
 
 
-async def announce_stream(redis: Redis, session_id: str, *, ttl: int) -> None:
-    """Say that a process holds the session's peer connection for the next ``ttl`` seconds."""
-    await redis.set(_stream(session_id), 1, ex=ttl)
+async def announce_streams(redis: Redis, streams: Mapping[str, Facts], *, ttl: int) -> None:
+    """Say that a process holds these sessions' peer connections for the next ``ttl`` seconds."""
+    async with redis.pipeline(transaction=False) as pipe:
+        for session_id, facts in streams.items():
+            pipe.set(_stream(session_id), json.dumps(dict(facts)), ex=ttl)
+        await pipe.execute()
 
 
 async def withdraw_stream(redis: Redis, session_id: str) -> None:
@@ -64,3 +99,12 @@ async def withdraw_stream(redis: Redis, session_id: str) -> None:
 async def has_stream(redis: Redis, session_id: str) -> bool:
     """Return whether any process holds the session's peer connection."""
     return bool(await redis.exists(_stream(session_id)))
+
+
+async def stream_facts(redis: Redis, session_ids: Sequence[str]) -> dict[str, Facts]:
+    """Return what is known of the sessions' peer connections, where there are any."""
+    if not session_ids:
+        return {}
+    told: list[Any] = await redis.mget([_stream(session_id) for session_id in session_ids])
+    pairs = zip(session_ids, told, strict=True)
+    return {session_id: json.loads(raw) for session_id, raw in pairs if raw}

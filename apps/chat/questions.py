@@ -12,6 +12,8 @@ from typing import Any, cast
 
 from redis.asyncio import Redis
 
+from apps.chat.figures import Figures
+
 QUEUE = "questions:waiting"
 
 
@@ -225,7 +227,11 @@ class QuestionStore:
         ]
         member = f"{session_id}:{question_id}"
         args: list[str | int] = [state, json.dumps(outcome), self._ttl, member, attempt or ""]
-        return bool(await self.redis.register_script(_FINISH)(keys=keys, args=args))
+        if not await self.redis.register_script(_FINISH)(keys=keys, args=args):
+            return False
+        if outcome.get("error", "cancelled") != "cancelled":  # That was its asker's wish.
+            await Figures(self.redis).failed(outcome["error"], session_id=session_id)
+        return True
 
     async def depth(self, *, older_than: float) -> int:
         """Return how many questions wait or run; those asked before ``older_than`` are dropped.

@@ -15,12 +15,13 @@ from channels.layers import get_channel_layer
 from apps.chat import presence
 from apps.chat.asking import Asking
 from apps.chat.events import media_group
+from apps.chat.process_name import process_name
 from apps.chat.services import Services
 from apps.streaming.host import MediaHost, StreamState
 
 logger = logging.getLogger(__name__)
 
-SWEEP_SECONDS = 2.0
+SWEEP_SECONDS = 1.0
 STREAM_TTL_SECONDS = 8
 RETRY_SECONDS = 0.5
 
@@ -113,11 +114,25 @@ class MediaRelay:
                     await self._services.frames.forget(state.session_id)
             else:
                 await self._layer.group_add(group, self._channel)
-                ttl = STREAM_TTL_SECONDS
-                await presence.announce_stream(redis, state.session_id, ttl=ttl)
+                facts = {state.session_id: self._facts(state)}
+                await presence.announce_streams(redis, facts, ttl=STREAM_TTL_SECONDS)
             await self._services.events.stream_changed(state)
         except Exception as error:  # Redis is away: the sweep says it again.
             logger.warning("A stream's state went unheard: %s", type(error).__name__)
+
+    def _facts(self, state: StreamState) -> dict[str, Any]:
+        """What operators are shown of a stream: sizes in pixels, counts since it began."""
+        peer = self._host.get(state.session_id)
+        stats = peer.stats if peer else None
+        return {
+            "state": state.state,
+            "width": stats.width if stats else state.width,
+            "height": stats.height if stats else state.height,
+            "fps": round(stats.fps, 1) if stats else state.fps,
+            "frames_in": stats.frames_in if stats else 0,
+            "frames_dropped": stats.frames_dropped if stats else 0,
+            "error": state.error,
+        }
 
     async def _sweep(self) -> None:
         while True:
@@ -129,10 +144,13 @@ class MediaRelay:
 
     async def sweep(self, *, now: float) -> None:
         """Renew what is known of each stream; close those without a socket for too long."""
-        for session_id in list(self._streams):
-            ttl = STREAM_TTL_SECONDS
-            await presence.announce_stream(self._services.redis, session_id, ttl=ttl)
-            if await presence.has_socket(self._services.redis, session_id):
+        redis = self._services.redis
+        facts = {session_id: self._facts(state) for session_id, state in self._streams.items()}
+        await presence.announce_streams(redis, facts, ttl=STREAM_TTL_SECONDS)
+        await self._services.figures.streams(process_name(), len(facts))
+        accompanied = await presence.with_sockets(redis, list(facts))
+        for session_id in facts:
+            if session_id in accompanied:
                 self._alone_since.pop(session_id, None)
             elif now - self._alone_since.setdefault(session_id, now) >= self._grace:
                 await self._host.close(session_id, "The page was closed.")

@@ -7,6 +7,7 @@ from redis.asyncio import Redis
 
 from apps.chat.conversation import Conversation
 from apps.chat.events import Events
+from apps.chat.figures import Figures
 from apps.chat.questions import QuestionStore
 from apps.chat.redis_client import async_redis
 from apps.frames.privacy import PrivacyPolicy
@@ -22,6 +23,7 @@ class Services:
     events: Events
     questions: QuestionStore
     frames: FrameStore
+    figures: Figures
 
     def conversation(self, session_id: str) -> Conversation:
         """Return the conversation of a session."""
@@ -46,6 +48,7 @@ def services_over(redis: Redis) -> Services:
         events=Events(),
         questions=QuestionStore(redis, ttl=settings.SESSION_IDLE_SECONDS),
         frames=FrameStore(redis, ttl=settings.FRAME_TTL_SECONDS),
+        figures=Figures(redis),
     )
 
 

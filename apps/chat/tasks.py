@@ -10,8 +10,9 @@ from django.conf import settings
 
 from apps.camera_sessions import lifecycle
 from apps.chat.generation import Generation, GenerationConfig, Outcome
+from apps.chat.process_name import process_name
 from apps.chat.services import services
-from apps.chat.worker_loop import worker_loop, worker_name
+from apps.chat.worker_loop import worker_loop
 from apps.inference.client import ModelServers
 from apps.live_settings.current import current, fresh
 
@@ -40,9 +41,10 @@ async def generate(session_id: str, question_id: str, attempt: int) -> Outcome:
     parts = services()
     live = current()
     generation = Generation(
-        worker=worker_name(),
+        worker=process_name(),
         questions=parts.questions,
         frames=parts.frames,
+        figures=parts.figures,
         conversation=parts.conversation,
         events=parts.events,
         servers=model_servers(),
@@ -65,9 +67,9 @@ def answer_question(session_id: str, question_id: str, attempt: int) -> None:
 
 
 @worker_ready.connect
-def start_loop(**_: Any) -> None:
+def start_loop(sender: Any, **_: Any) -> None:
     """Announce the worker as soon as it takes tasks."""
-    worker_loop()
+    worker_loop().pool = sender.controller.concurrency
 
 
 @worker_shutdown.connect

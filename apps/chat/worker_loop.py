@@ -6,29 +6,32 @@ lives on keeps the connections to the model servers and to Redis open between an
 
 import asyncio
 import logging
-import os
 import socket
 import threading
 from collections.abc import Coroutine
+from dataclasses import asdict
 from functools import cache
 from typing import Any, TypeVar
 
 from apps.chat import presence
+from apps.chat.process_name import process_name
 from apps.chat.redis_client import async_redis
+from apps.inference.gpus import read_gpus
 
 logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 
-def worker_name() -> str:
-    """Return a name that no other worker process has."""
-    return f"{socket.gethostname()}:{os.getpid()}"
-
-
 class WorkerLoop:
-    """Owns a thread with an event loop; announces the worker while it runs."""
+    """Owns a thread with an event loop; announces the worker while it runs.
+
+    Attributes:
+        pool: how many answers the worker gives at once, 0 until known.
+    """
 
     def __init__(self) -> None:
+        self.pool = 0
+        self._active = 0
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(
             target=self._loop.run_forever, name="worker-loop", daemon=True
@@ -38,7 +41,7 @@ class WorkerLoop:
 
     def run(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Run ``work`` on the loop and wait for its result in the calling thread."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        return asyncio.run_coroutine_threadsafe(self._counted(work), self._loop).result()
 
     def stop(self) -> None:
         """End the loop and its thread."""
@@ -46,10 +49,28 @@ class WorkerLoop:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout=5)
 
+    async def _counted(self, work: Coroutine[Any, Any, Result]) -> Result:
+        self._active += 1
+        try:
+            return await work
+        finally:
+            self._active -= 1
+
+    async def _facts(self) -> dict[str, Any]:
+        """What operators are shown of this worker and its host."""
+        found = await asyncio.to_thread(read_gpus)
+        return {
+            "pool": self.pool,
+            "active": self._active,
+            "host": socket.gethostname(),
+            "gpus": [asdict(gpu) for gpu in found],
+        }
+
     async def _announce(self) -> None:
         while True:
             try:
-                await presence.announce_worker(async_redis(), worker_name())
+                facts = await self._facts()
+                await presence.announce_worker(async_redis(), process_name(), facts)
             except Exception as error:  # Redis may be away; the worker goes on all the same.
                 logger.warning("The worker can't announce itself: %s", type(error).__name__)
             await asyncio.sleep(presence.WORKER_BEAT_SECONDS)

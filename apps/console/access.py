@@ -1,11 +1,14 @@
 """Who may use the console: staff, each as far as their permissions go."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import wraps
 from typing import Any
 
+from django.contrib.auth import get_user
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.auth.views import redirect_to_login
+from django.contrib.sessions.backends.db import SessionStore
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, JsonResponse
 from django.http.response import HttpResponseBase
@@ -24,6 +27,34 @@ def may(user: User | AnonymousUser, permission: str) -> bool:
 def permissions_of(user: User) -> list[str]:
     """What the user may do beside looking."""
     return [action for action in ACTIONS if may(user, action)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Visitor:
+    """Who watches the console, and what they may do beside that."""
+
+    username: str
+    permissions: list[str]
+
+
+class NotWelcome(Exception):
+    """Nobody is logged in, or somebody who may not look at the console."""
+
+    def __init__(self, *, logged_in: bool) -> None:
+        super().__init__()
+        self.logged_in = logged_in
+
+
+def visitor_of(session_key: str | None) -> Visitor:
+    """Whose login cookie this is, read anew; raises `NotWelcome`."""
+    request = HttpRequest()
+    request.session = SessionStore(session_key)
+    user = get_user(request)
+    if not isinstance(user, User):
+        raise NotWelcome(logged_in=False)
+    if not may(user, "view_console"):
+        raise NotWelcome(logged_in=True)
+    return Visitor(username=user.get_username(), permissions=permissions_of(user))
 
 
 def page(permission: str) -> Callable[[View], View]:

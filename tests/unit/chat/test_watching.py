@@ -102,7 +102,7 @@ async def test_waiting_has_an_end(
 
 
 async def test_a_long_queue_is_no_lost_worker(watch: Watch, questions: QuestionStore, redis: Redis):
-    await presence.announce_worker(redis, "w")
+    await presence.announce_worker(redis, "w", {})
     await ask(questions)
     assert (await look(watch, age=100)).state is State.WAITING
 
