@@ -10,6 +10,8 @@ from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_safe
 from django_prometheus.exports import ExportToDjangoView
 
+from apps.live_settings.current import current
+
 
 @require_safe
 @ensure_csrf_cookie
@@ -24,6 +26,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "version": settings.VERSION,
         "model_name": settings.MODEL_NAME,
         "require_auth": settings.REQUIRE_AUTH,
+        "notice": current().notice,
     }
     return render(request, "camera/page.html", context)
 

@@ -207,8 +207,8 @@ class CameraPage {
 
   // --- What the server says ---
 
-  socketChanged({ state, error = null, reason = null }) {
-    this.learn({ socket: state, refusal: error, endReason: reason });
+  socketChanged({ state, error = null, reason = null, note = "" }) {
+    this.learn({ socket: state, refusal: error, endReason: reason, endNote: note });
     if (state !== "ready") this.peer.signallingLost();
     if (state === "ended") this.sessionEnded(reason);
     if (state === "taken-over") this.picture.stop();
@@ -233,6 +233,8 @@ class CameraPage {
         return this.peer.take(message.sdp);
       case "stream":
         return this.streamChanged(message);
+      case "notice":
+        return this.showNotice(message.text);
       case "live":
         this.model.answered();
         return this.live.show(message);
@@ -247,6 +249,11 @@ class CameraPage {
     this.composer.limit(limits?.question_chars);
     for (const message of this.questions.recover()) this.socket.send(message);
     this.peer.signallingReady();
+  }
+
+  showNotice(text) {
+    $("operator-notice").textContent = text;
+    $("operator-notice").hidden = !text;
   }
 
   offered() {

@@ -13,7 +13,7 @@ const SUSPECT = 2;
 
 /**
  * States: `closed`, `connecting`, `ready`, `retrying` (dropped, next try planned), `refused` (the
- * server gives no session; `error` says why), `ended` (`reason`), `taken-over`.
+ * server gives no session; `error` says why), `ended` (`reason`, `note`), `taken-over`.
  */
 export class ProtocolSocket {
   #credentials;
@@ -32,7 +32,7 @@ export class ProtocolSocket {
   /**
    * @param {object} parts
    * @param {(o: {renew: boolean}) => Promise<{url: string, access: string}>} parts.credentials
-   * @param {(state: object) => void} parts.onState `{state, error?, reason?}`
+   * @param {(state: object) => void} parts.onState `{state, error?, reason?, note?}`
    * @param {(message: object) => void} parts.onMessage all but `pong`
    */
   constructor({ credentials, onState, onMessage }) {
@@ -105,7 +105,7 @@ export class ProtocolSocket {
   #hear(message) {
     this.#heardAt = Date.now();
     if (message.type === "pong") return;
-    if (message.type === "ended") this.#lastWords = message.reason;
+    if (message.type === "ended") this.#lastWords = { reason: message.reason, note: message.note };
     if (message.type === "ready") this.#welcome();
     this.#onMessage(message);
   }
@@ -124,11 +124,11 @@ export class ProtocolSocket {
   }
 
   #lost(code) {
-    const reason = this.#lastWords;
+    const lastWords = this.#lastWords;
     this.#failures += 1;
     this.#drop();
     const { next, wait = 0, ...rest } = afterClose(code);
-    if (reason !== null) return this.#become("ended", { reason });
+    if (lastWords !== null) return this.#become("ended", lastWords);
     if (next === "ended" || next === "taken-over") return this.#become(next, rest);
     this.#renew = next === "renew" || this.#failures % SUSPECT === 0;
     return this.#retry(wait);

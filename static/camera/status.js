@@ -10,6 +10,8 @@ export const INITIAL_FACTS = Object.freeze({
   socket: "closed",
   /** Why the session ended. */
   endReason: null,
+  /** What the operator who ended it has to say. */
+  endNote: "",
   /** Why no session was given: `{code, detail, unauthenticated, passing}`. */
   refusal: null,
   /** The peer connection's state: see `PeerLink`. */
@@ -116,9 +118,10 @@ function plain(state, tone, label, detail = "") {
   return { state, tone, label, detail, notice: null };
 }
 
-function sessionTrouble({ socket, endReason, refusal }) {
+function sessionTrouble({ socket, endReason, endNote, refusal }) {
   if (socket === "ended") {
-    const text = END_REASONS[endReason] ?? "Start a new one to go on.";
+    const reason = END_REASONS[endReason] ?? "Start a new one to go on.";
+    const text = endNote ? `${reason}\n“${endNote}”` : reason;
     return blocked("ended", "quiet", "Session ended", {
       icon: "power",
       title: "This session has ended",

@@ -365,6 +365,24 @@ def test_the_end_that_the_server_tells_of_says_why(open_tab: OpenTab):
     tab.expect_state("ended", "operator")
 
 
+def test_an_operator_who_ends_a_session_says_why(open_tab: OpenTab):
+    tab = open_tab()
+    tab.start()
+    tab.say(type="ended", reason="operator", note="Back at <noon>.")
+    tab.page.evaluate("wire.close(4404)")
+    tab.expect_state("ended", "operator", "“Back at <noon>.”")
+
+
+def test_an_operators_notice_comes_and_goes(open_tab: OpenTab):
+    tab = open_tab()
+    expect(tab.part("operator-notice")).to_be_hidden()
+    tab.start()
+    tab.say(type="notice", text="Down for a minute at noon.")
+    expect(tab.part("operator-notice")).to_have_text("Down for a minute at noon.")
+    tab.say(type="notice", text="")
+    expect(tab.part("operator-notice")).to_be_hidden()
+
+
 def test_a_session_taken_over_waits_to_be_taken_back(open_tab: OpenTab):
     tab = open_tab()
     tab.start()
