@@ -1,0 +1,65 @@
+/** The console's socket: reconnects by itself, and says what state it is in. */
+
+import { Backoff } from "../camera/backoff.js";
+
+const BEAT = 10000;
+const SILENCE = 6000;
+const SIGNED_OUT = 4401;
+const FORBIDDEN = 4403;
+
+/** States: `connecting`, `live`, `lost` (next try planned), `signed-out`, `forbidden`. */
+export class Feed {
+  #onState;
+  #onMessage;
+  #socket = null;
+  #backoff = new Backoff();
+  #heardAt = 0;
+
+  /**
+   * @param {object} parts
+   * @param {(state: string) => void} parts.onState
+   * @param {(message: object) => void} parts.onMessage
+   */
+  constructor({ onState, onMessage }) {
+    this.#onState = onState;
+    this.#onMessage = onMessage;
+  }
+
+  open() {
+    const scheme = location.protocol === "https:" ? "wss" : "ws";
+    const socket = new WebSocket(`${scheme}://${location.host}/ws/console`);
+    this.#socket = socket;
+    this.#heardAt = Date.now();
+    socket.onmessage = (event) => this.#hear(JSON.parse(event.data));
+    socket.onclose = (event) => this.#lost(event.code);
+    const beat = setInterval(() => {
+      if (socket !== this.#socket) clearInterval(beat);
+      else if (socket.readyState === WebSocket.OPEN) socket.send('{"type":"ping"}');
+    }, BEAT);
+    const watch = setInterval(() => {
+      if (socket !== this.#socket) clearInterval(watch);
+      else if (Date.now() - this.#heardAt > SILENCE) this.#lost(0);
+    }, 1000);
+  }
+
+  #hear(message) {
+    this.#heardAt = Date.now();
+    if (message.type === "hello") {
+      this.#backoff.reset();
+      this.#onState("live");
+    }
+    if (message.type !== "pong") this.#onMessage(message);
+  }
+
+  #lost(code) {
+    if (!this.#socket) return;
+    this.#socket.onmessage = this.#socket.onclose = null;
+    this.#socket.close();
+    this.#socket = null;
+    if (code === SIGNED_OUT) return this.#onState("signed-out");
+    if (code === FORBIDDEN) return this.#onState("forbidden");
+    this.#onState("lost");
+    setTimeout(() => this.open(), this.#backoff.next());
+    return undefined;
+  }
+}

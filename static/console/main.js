@@ -1,0 +1,167 @@
+/** The console: puts its parts together and carries messages to them. */
+
+import { changeSetting, endSession, endSessionsOf } from "./calls.js";
+import { Chart } from "./chart.js";
+import { Dialog } from "./dialog.js";
+import { setAttribute, setText } from "./dom.js";
+import { Feed } from "./feed.js";
+import { count, duration } from "./format.js";
+import { showGpus, showServers, showWorkers } from "./machines.js";
+import { Sessions } from "./sessions.js";
+import { Settings } from "./settings.js";
+import { Tiles } from "./tiles.js";
+import { Toasts } from "./toasts.js";
+
+const $ = (id) => document.getElementById(id);
+const CHARTS = [
+  { title: "Answers and errors a minute", format: count, series: [
+    { name: "answers", key: "answers", kind: "bars", tone: "accent" },
+    { name: "errors", key: "errors", kind: "bars", tone: "bad" },
+  ] },
+  { title: "Time to first token", format: duration, series: [
+    { name: "p50", key: "ttft_p50", kind: "line", tone: "accent" },
+    { name: "p95", key: "ttft_p95", kind: "line", tone: "warn" },
+  ] },
+  { title: "Streams", format: count, series: [{ name: "streams", key: "streams", kind: "line", tone: "good" }] },
+];
+const CONNECTION = {
+  connecting: ["Connecting…", "connecting"],
+  live: ["Live", "live"],
+  lost: ["Reconnecting…", "lost"],
+  "signed-out": ["Signed out", "lost"],
+  forbidden: ["Not allowed", "lost"],
+};
+
+class Console {
+  constructor() {
+    this.me = { permissions: [] };
+    this.minutes = [];
+    this.updatedAt = null;
+    this.toasts = new Toasts($("toasts"));
+    this.dialog = new Dialog();
+    this.tiles = new Tiles($("tiles"));
+    this.charts = CHARTS.map((chart) => new Chart($("charts"), chart));
+    this.sessions = new Sessions({
+      table: $("sessions"),
+      empty: $("sessions-empty"),
+      tally: $("sessions-tally"),
+      filter: $("filter"),
+      segments: [...document.querySelectorAll("[data-show]")],
+      onEnd: (row, ofUser) => this.askToEnd(row, ofUser),
+    });
+    this.settings = new Settings({ box: $("settings"), may: (name) => this.may(name), toasts: this.toasts });
+    $("drain-toggle").addEventListener("click", () => this.askToDrain());
+    this.feed = new Feed({ onState: (state) => this.connected(state), onMessage: (message) => this.hear(message) });
+    this.feed.open();
+    setInterval(() => this.age(), 1000);
+  }
+
+  may(name) {
+    return this.me.permissions.includes(name === "accept_sessions" ? "drain" : "change_settings");
+  }
+
+  connected(state) {
+    const [text, tone] = CONNECTION[state];
+    setText($("connection-text"), text);
+    $("connection").dataset.state = tone;
+    if (state === "live") this.updatedAt = Date.now();
+    this.state = state;
+    if (state === "signed-out") {
+      const { loginUrl } = document.body.dataset;
+      location.assign(`${loginUrl}?next=${encodeURIComponent(location.pathname)}`);
+    }
+    this.age();
+  }
+
+  /** Say how old the figures are once they are not fresh any more. */
+  age() {
+    const fresh = this.state === "live" || this.state === "connecting" || this.state === undefined;
+    document.body.dataset.state = fresh ? (this.updatedAt ? "live" : "loading") : "stale";
+    $("stale").hidden = fresh;
+    if (fresh) return;
+    const old = this.updatedAt ? ` What you see is ${Math.round((Date.now() - this.updatedAt) / 1000)} s old.` : "";
+    const why = this.state === "forbidden" ? "Your account may not look at the console any more." : "The connection was lost; trying again.";
+    setText($("stale"), why + old);
+  }
+
+  hear(message) {
+    this.updatedAt = Date.now();
+    switch (message.type) {
+      case "hello":
+        return this.welcomed(message.me);
+      case "settings":
+        return this.settings.show(message.rows);
+      case "now":
+        return this.show(message);
+      case "hour":
+        this.minutes = message.minutes;
+        return this.plot();
+      case "minute":
+        return this.minute(message);
+      case "sessions":
+        return this.sessions.hear(message);
+      case "servers":
+        return showServers($("servers"), message.rows);
+      case "workers":
+        showWorkers($("workers"), message.rows, Date.now());
+        return showGpus($("gpus"), message.gpus);
+      default:
+        return undefined;
+    }
+  }
+
+  welcomed(me) {
+    this.me = me;
+    this.sessions.mayEnd = me.permissions.includes("end_sessions");
+    setText($("sessions-rights"), me.permissions.includes("end_sessions") ? "" : " Your group may look, not end sessions.");
+    setText($("settings-rights"), me.permissions.includes("change_settings") ? "" : " Your group may look, not change them.");
+    $("drain-toggle").disabled = !me.permissions.includes("drain");
+  }
+
+  show(now) {
+    this.tiles.show(now);
+    this.accepting = now.accepting;
+    setAttribute($("drain-toggle"), "aria-checked", String(now.accepting));
+    $("draining").hidden = now.accepting;
+  }
+
+  minute({ type, ...minute }) {
+    if (this.minutes.at(-1)?.at === minute.at) this.minutes.pop();
+    this.minutes = [...this.minutes, minute].slice(-60);
+    this.plot();
+  }
+
+  plot() {
+    for (const chart of this.charts) chart.show(this.minutes);
+  }
+
+  askToEnd(row, ofUser) {
+    const who = row.user ?? "an anonymous visitor";
+    this.dialog.ask({
+      title: `End the session of ${who}?`,
+      text: "Their camera and the conversation end at once. They may open a new session.",
+      confirm: "End",
+      note: true,
+      all: ofUser > 1 ? `All ${ofUser} sessions of ${who}` : "",
+      act: async ({ note, all }) => {
+        const ended = all ? (await endSessionsOf(row.user_id, note)).ended : (await endSession(row.id, note), 1);
+        this.toasts.say(ended === 1 ? "Session ended." : `${ended} sessions ended.`);
+      },
+    });
+  }
+
+  askToDrain() {
+    const accept = !this.accepting;
+    this.dialog.ask({
+      title: accept ? "Open new sessions again?" : "Open no new sessions?",
+      text: accept ? "Everybody who may log in can open sessions again." : "Sessions that are open go on. Whoever wants a new one is told to try again later.",
+      confirm: accept ? "Accept sessions" : "Drain",
+      act: async () => {
+        await changeSetting("accept_sessions", accept);
+        this.toasts.say(accept ? "New sessions are accepted." : "The platform drains.");
+      },
+    });
+  }
+}
+
+new Console();

@@ -1,0 +1,122 @@
+/** The live settings: a control for each; what is being edited is never overwritten. */
+
+import { Refused, changeSetting, resetSetting } from "./calls.js";
+import { make, setAttribute, setText } from "./dom.js";
+import { when } from "./format.js";
+
+const LONG = new Set(["system_prompt", "notice"]);
+const shown = (value) => (value === true ? "on" : value === false ? "off" : value === "" ? "empty" : String(value));
+
+export class Settings {
+  #box;
+  #fields = new Map();
+  #may;
+  #toasts;
+
+  /** @param {(name: string) => boolean} parts.may whether this operator may change a setting */
+  constructor({ box, may, toasts }) {
+    this.#box = box;
+    this.#may = may;
+    this.#toasts = toasts;
+  }
+
+  show(rows) {
+    if (!this.#fields.size) this.#box.replaceChildren(...rows.map((row) => this.#build(row)));
+    for (const row of rows) this.#fields.get(row.name)?.show(row);
+  }
+
+  #build(row) {
+    const field = row.kind === "flag" ? this.#flag(row) : this.#value(row);
+    this.#fields.set(row.name, field);
+    return field.element;
+  }
+
+  #frame(row, control, ...buttons) {
+    const meta = make("p", { className: "soft small-print" });
+    const error = make("p", { className: "field-error", role: "alert", hidden: true, id: `error-${row.name}` });
+    const back = make("button", { type: "button", className: "button small quiet", "data-testid": `reset-${row.name}`, hidden: true }, "Back to default");
+    const label = make("label", { htmlFor: `setting-${row.name}`, className: "setting-label" }, row.label);
+    const help = make("p", { className: "soft", id: `help-${row.name}` }, row.help);
+    control.setAttribute("aria-describedby", `help-${row.name} error-${row.name}`);
+    const element = make("div", { className: `setting ${row.kind}` },
+      make("div", { className: "setting-text" }, label, help, meta),
+      make("div", { className: "setting-control" }, control, ...buttons, back), error);
+    back.addEventListener("click", () => this.#send(row, () => resetSetting(row.name), { error, back }));
+    return { element, meta, error, back };
+  }
+
+  #flag(row) {
+    const control = make("button", { type: "button", className: "switch-button", id: `setting-${row.name}`, "data-testid": `setting-${row.name}`, role: "switch" }, make("span", { className: "switch", "aria-hidden": "true" }));
+    const frame = this.#frame(row, control);
+    control.addEventListener("click", () => {
+      const wanted = control.getAttribute("aria-checked") !== "true";
+      this.#send(row, () => changeSetting(row.name, wanted), { ...frame, back: control });
+    });
+    const show = (now) => {
+      setAttribute(control, "aria-checked", String(now.value));
+      control.disabled = !this.#may(row.name);
+      this.#tell(frame, now);
+    };
+    return { element: frame.element, show };
+  }
+
+  #value(row) {
+    const number = row.kind !== "text";
+    const control = LONG.has(row.name)
+      ? make("textarea", { rows: row.name === "notice" ? 2 : 4, maxLength: row.high })
+      : make("input", { type: number ? "number" : "text" });
+    if (number) Object.assign(control, { min: row.low, max: row.high, step: row.kind === "integer" ? 1 : "any", inputMode: "decimal" });
+    Object.assign(control, { className: "input", id: `setting-${row.name}` });
+    control.dataset.testid = `setting-${row.name}`;
+    const save = make("button", { type: "button", className: "button small primary", "data-testid": `save-${row.name}`, disabled: true }, "Save");
+    const frame = this.#frame(row, control, save);
+    let inForce = null;
+    const read = () => (number ? (control.value === "" ? null : Number(control.value)) : control.value);
+    const edited = () => inForce !== null && read() !== inForce;
+    control.addEventListener("input", () => {
+      save.disabled = !edited();
+      this.#fail(frame.error, control, "");
+    });
+    const store = () => this.#send(row, () => changeSetting(row.name, read()), { ...frame, back: save, control });
+    save.addEventListener("click", store);
+    control.addEventListener("keydown", (event) => {
+      if (event.key === "Enter" && number && !save.disabled) store();
+    });
+    const show = (now) => {
+      const keep = edited() && now.value !== read();
+      inForce = now.value;
+      if (!keep) control.value = String(now.value);
+      save.disabled = !edited() || !this.#may(row.name);
+      control.disabled = !this.#may(row.name);
+      this.#tell(frame, now);
+    };
+    return { element: frame.element, show };
+  }
+
+  #tell({ meta, back }, row) {
+    const changed = row.changed_at ? `Changed ${when(row.changed_at, Date.now())} by ${row.changed_by ?? "a command"}. ` : "";
+    const long = typeof row.default === "string" && row.default.length > 60;
+    setText(meta, `${changed}Default: ${long ? "from the environment" : shown(row.default)}`);
+    back.hidden = row.value === row.default || !this.#may(row.name);
+  }
+
+  async #send(row, call, { error, back: button, control }) {
+    button.setAttribute("aria-busy", "true");
+    try {
+      await call();
+      this.#fail(error, control, "");
+      this.#toasts.say(`${row.label}: saved.`);
+    } catch (refusal) {
+      if (!(refusal instanceof Refused)) throw refusal;
+      this.#fail(error, control, refusal.message);
+    } finally {
+      button.removeAttribute("aria-busy");
+    }
+  }
+
+  #fail(error, control, text) {
+    setText(error, text);
+    error.hidden = !text;
+    if (control) setAttribute(control, "aria-invalid", text ? "true" : null);
+  }
+}

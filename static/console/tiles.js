@@ -1,0 +1,52 @@
+/** What goes on now, in large figures. */
+
+import { make, setAttribute, setText } from "./dom.js";
+import { count, duration, words } from "./format.js";
+
+const of = (part, whole) => `${count(part)} / ${count(whole)}`;
+const spread = (times) => (times ? `${duration(times.p50)} · ${duration(times.p95)}` : "–");
+const total = (errors) => Object.values(errors).reduce((sum, number) => sum + number, 0);
+const listed = (errors) =>
+  Object.entries(errors)
+    .sort(([, a], [, b]) => b - a)
+    .map(([code, number]) => `${words(code)} ${number}`)
+    .join(", ");
+const away = (health) => Object.keys(health).filter((part) => health[part] !== "ok");
+const NAMES = { database: "database", redis: "Redis", workers: "workers", vllm: "model server" };
+
+/** `[id, title, value of now, small print of now, tone of now]` */
+const TILES = [
+  ["sessions", "Sessions", ({ sessions: s }) => of(s.live, s.limit), () => "live / limit", ({ sessions: s }) => (s.live >= s.limit ? "warn" : "")],
+  ["streams", "Streams", ({ streams }) => count(streams), () => "cameras connected"],
+  ["active", "Answering", ({ questions }) => count(questions.active), () => "questions in flight"],
+  ["waiting", "Queue", ({ questions: q }) => of(q.waiting, q.limit), () => "waiting / limit", ({ questions: q }) => (q.active + q.waiting >= q.limit ? "bad" : "")],
+  ["rate", "Answers", ({ answers_per_minute: rate }) => count(rate), () => "a minute"],
+  ["ttft", "First token", ({ ttft }) => spread(ttft), () => "p50 · p95, five minutes"],
+  ["total", "Whole answer", ({ total: times }) => spread(times), () => "p50 · p95, five minutes"],
+  ["errors", "Errors", ({ errors }) => count(total(errors)), ({ errors }) => listed(errors) || "none in five minutes", ({ errors }) => (total(errors) ? "warn" : "")],
+  ["health", "Health", ({ health }) => (away(health).length ? "Trouble" : "All well"), ({ health }) => away(health).map((part) => `${NAMES[part]} down`).join(", ") || "database, Redis, workers, model", ({ health }) => (away(health).length ? "bad" : "good")],
+];
+
+export class Tiles {
+  #parts = new Map();
+
+  constructor(box) {
+    for (const [id, title] of TILES) {
+      const value = make("dd", { className: "tile-value skeleton", "data-testid": `now-${id}` }, "–");
+      const small = make("dd", { className: "tile-small" }, " ");
+      const tile = make("div", { className: "tile" }, make("dt", {}, title), value, small);
+      this.#parts.set(id, { tile, value, small });
+      box.append(tile);
+    }
+  }
+
+  show(now) {
+    for (const [id, , value, small, tone] of TILES) {
+      const part = this.#parts.get(id);
+      part.value.classList.remove("skeleton");
+      setText(part.value, value(now));
+      setText(part.small, small(now));
+      setAttribute(part.tile, "data-tone", (tone?.(now) ?? "") || null);
+    }
+  }
+}
