@@ -31,6 +31,24 @@ def secret(name: str) -> str:
         raise ImproperlyConfigured(f"{name}_FILE can't be read: {error.strerror}.") from error
 
 
+def log_file(name: str) -> str:
+    """Return the path of a file that can be appended to, or empty when unset.
+
+    Raises:
+        ImproperlyConfigured: it can't be opened; logging itself would say so in a traceback.
+    """
+    file = text(name, "")
+    if not file:
+        return ""
+    try:
+        with Path(file).open("a", encoding="utf-8"):
+            return file
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"{name} can't be written ({file}): {error.strerror}."
+        ) from error
+
+
 def signing_key(name: str, *, purpose: str) -> str:
     """Return a secret of at least 32 characters.
 

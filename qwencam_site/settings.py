@@ -99,6 +99,7 @@ INSTALLED_APPS = [
     "apps.streaming",
     "apps.chat",
     "apps.console",
+    "apps.maintenance",
 ]
 MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
@@ -273,7 +274,7 @@ STORAGES = {
     "staticfiles": {"BACKEND": "qwencam_site.static_storage.HashedStaticFiles"},
 }
 LOGGING = logs.configuration(
-    file=environment.text("LOG_FILE", ""),
+    file=environment.log_file("LOG_FILE"),
     form=environment.choice("LOG_FORMAT", "text", of=("text", "json")),
     level=environment.choice("LOG_LEVEL", "INFO", of=("DEBUG", "INFO", "WARNING", "ERROR")),
 )
