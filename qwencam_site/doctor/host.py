@@ -63,7 +63,7 @@ def check_packages(pins: Path) -> Finding:
     if not pins.is_file():
         return skipped("There is no requirements.txt to compare with.")
     wanted = list(_pinned(pins.read_text(encoding="utf-8")))
-    missing = [one.name for one in wanted if _installed(one.name) is None]
+    missing = [one.name for one in wanted if not _installed(one.name)]
     if missing:
         return failed(f"Missing: {_listed(missing)}", mend=_REINSTALL)
     others = [
@@ -87,6 +87,7 @@ def _pinned(text: str) -> Iterable[Requirement]:
 
 
 def _installed(name: str) -> str:
+    """The version of the package that is installed, empty without one."""
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:

@@ -70,26 +70,27 @@ def check_persistence(url: str, *, patience: float) -> Finding:
     """Does it keep everything in memory? Frames must never reach a disk."""
     try:
         with _connected(url, patience=patience) as redis:
-            return judge_persistence(_info(redis, "persistence"), settings=_save_settings(redis))
+            return judge_persistence(_info(redis, "persistence"), save=_save_setting(redis))
     except (RedisError, OSError):
         return skipped(_UNREACHABLE)
 
 
-def _save_settings(redis: Redis) -> dict[str, str] | None:
-    """Redis's own settings of that; None where they may not be read."""
+def _save_setting(redis: Redis) -> str | None:
+    """When Redis saves, by its own setting; None where that may not be read."""
     try:
-        return cast("dict[str, str]", redis.config_get("save", "appendonly"))
-    except (NoPermissionError, ResponseError):
+        # One name only: older than 7.0 takes no more.
+        return str(cast("dict[str, str]", redis.config_get("save"))["save"])
+    except (NoPermissionError, ResponseError, KeyError):
         return None
 
 
-def judge_persistence(info: dict[str, Any], *, settings: dict[str, str] | None) -> Finding:
-    """The same from Redis's `INFO persistence`, and its settings where they are known."""
+def judge_persistence(info: dict[str, Any], *, save: str | None) -> Finding:
+    """The same from Redis's `INFO persistence`, and its setting `save` where it is known."""
     has_saved = int(info.get("rdb_last_bgsave_time_sec", -1)) >= 0
     on = [
         name
         for name, writes in (
-            ("save", settings["save"] != "" if settings else has_saved),
+            ("save", has_saved if save is None else save != ""),
             ("appendonly", bool(info.get("aof_enabled"))),
         )
         if writes
@@ -99,7 +100,7 @@ def judge_persistence(info: dict[str, Any], *, settings: dict[str, str] | None) 
             f"It writes to disk ({', '.join(on)}): frames and answers would end there.",
             mend='Start it with --save "" --appendonly no.',
         )
-    if settings is None:
+    if save is None:
         return ok("has written nothing to disk; its settings can't be read")
     return ok("off: nothing reaches a disk")
 
