@@ -132,16 +132,9 @@ TEMPLATES = [
     },
 ]
 
-try:
-    DATABASES: dict[str, Any] = {
-        "default": Env.db_url_config(
-            environment.text("DATABASE_URL", f"sqlite:///{BASE_DIR / 'db.sqlite3'}")
-        )
-    }
-except Exception as error:
-    raise ImproperlyConfigured(
-        "DATABASE_URL must look like postgres://user:password@host:5432/name or sqlite:////path."
-    ) from error
+DATABASES: dict[str, Any] = {
+    "default": environment.database("DATABASE_URL", f"sqlite:///{BASE_DIR / 'db.sqlite3'}")
+}
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # Write-ahead logging lets the web process read while a worker writes; IMMEDIATE takes the

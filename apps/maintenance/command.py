@@ -48,8 +48,9 @@ class MaintenanceCommand(BaseCommand):
         try:
             return super().execute(*args, **options)
         except DatabaseError as error:
+            reason = " ".join(str(error).split())
             raise CommandError(
-                f"The database can't be used ({error}). manage.py qwencam_doctor says more."
+                f"The database can't be used ({reason}). manage.py qwencam_doctor says more."
             ) from error
 
     def write_json(self, value: object) -> None:

@@ -43,7 +43,7 @@ def check_database() -> Finding:
         return judge_postgresql(connection.get_database_version())
     except DatabaseError as error:
         return failed(
-            f"It can't be used: {str(error).strip()}",
+            f"It can't be used: {error}",
             mend="Start the database server, or correct DATABASE_URL.",
         )
 

@@ -23,22 +23,27 @@ class Finding:
 
 def ok(found: str) -> Finding:
     """Return that all is well."""
-    return Finding(status="ok", found=found)
+    return Finding(status="ok", found=_one_line(found))
 
 
 def skipped(found: str) -> Finding:
     """Return that there is nothing to check here, and why."""
-    return Finding(status="skipped", found=found)
+    return Finding(status="skipped", found=_one_line(found))
 
 
 def warning(found: str, *, mend: str) -> Finding:
     """Return that it works, but not as well or as safely as it could."""
-    return Finding(status="warning", found=found, mend=mend)
+    return Finding(status="warning", found=_one_line(found), mend=mend)
 
 
 def failed(found: str, *, mend: str) -> Finding:
     """Return that the platform, or a part of it, can't work like this."""
-    return Finding(status="failed", found=found, mend=mend)
+    return Finding(status="failed", found=_one_line(found), mend=mend)
+
+
+def _one_line(text: str) -> str:
+    """What others say, line breaks and all, as one line."""
+    return " ".join(text.split())
 
 
 @dataclass(frozen=True, kw_only=True)
