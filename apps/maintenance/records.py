@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from apps.camera_sessions.purging import purge_ended, purgeable
+from apps.console.models import AuditEntry
 
 BATCH = 1000
 
@@ -41,6 +42,10 @@ def _purge_logins(_before: datetime) -> int:
     return deleted
 
 
+def _purge_audit(before: datetime) -> int:
+    return AuditEntry.objects.purge(before=before)
+
+
 KINDS = (
     RecordKind(
         name="camera_sessions",
@@ -53,5 +58,11 @@ KINDS = (
         title="expired login sessions",
         count=lambda _before: _expired_logins().count(),
         purge=_purge_logins,
+    ),
+    RecordKind(
+        name="audit_entries",
+        title="audit entries",
+        count=lambda before: AuditEntry.objects.filter(at__lt=before).count(),
+        purge=_purge_audit,
     ),
 )

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from apps.camera_sessions.models import CameraSession
 from apps.camera_sessions.purging import purge_ended
+from apps.console.models import AuditEntry, Kind
 from tests.unit.maintenance.worlds import ended_session_of, session_of
 
 
@@ -23,7 +24,8 @@ def test_old_records_go_and_others_stay(run, owner, old):
         ended_session_of(owner, ago=timedelta(days=29)).pk,
     }
     ran = run("purge_records", "--older-than", "30d", "--json")
-    assert json.loads(ran.out) == {"dry_run": False, "camera_sessions": 3, "login_sessions": 0}
+    deleted = json.loads(ran.out)
+    assert (deleted["dry_run"], deleted["camera_sessions"]) == (False, 3)
     assert set(CameraSession.objects.values_list("pk", flat=True)) == kept
 
 
@@ -49,6 +51,16 @@ def test_expired_logins_go_whatever_their_age(run, db):
     ran = run("purge_records", "--older-than", "30d", "--json")
     assert json.loads(ran.out)["login_sessions"] == 1
     assert Session.objects.get().session_key == "good"
+
+
+def test_old_audit_entries_go_too(run, db):
+    now = timezone.now()
+    AuditEntry.objects.create(kind=Kind.LOGIN, subject="old", at=now - timedelta(days=31))
+    AuditEntry.objects.create(kind=Kind.LOGIN, subject="young", at=now - timedelta(days=29))
+    arguments = ("purge_records", "--older-than", "30d", "--json")
+    assert json.loads(run(*arguments, "--dry-run").out)["audit_entries"] == 1
+    assert json.loads(run(*arguments).out)["audit_entries"] == 1
+    assert AuditEntry.objects.get().subject == "young"
 
 
 def test_the_age_needs_a_unit(run, old):

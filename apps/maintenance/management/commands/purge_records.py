@@ -13,8 +13,8 @@ from apps.maintenance.records import KINDS, RecordKind
 
 class Command(MaintenanceCommand):
     help = (
-        "Deletes the records of camera sessions that ended longer ago than given, and login "
-        "sessions that have expired. Sessions that go on are never touched."
+        "Deletes the records of camera sessions that ended longer ago than given, audit entries "
+        "as old, and login sessions that have expired. Sessions that go on are never touched."
     )
     examples = """\
   manage.py purge_records --older-than 30d --dry-run
