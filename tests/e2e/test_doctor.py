@@ -16,6 +16,7 @@ import pytest
 from apps.streaming.relays import RelayFailed, ask_stun
 from tests.ports import free_port
 from tests.settings import USER_ENVIRONMENT
+from tests.stack import Stack
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = "a-secret-that-coturn-shares"
@@ -110,6 +111,15 @@ def test_a_secret_that_is_another(coturn: Coturn, tmp_path: Path):
     assert checks[turn]["status"] == "failed"
     assert checks[turn]["found"] == "It refuses the credentials."
     assert "TURN_SECRET" in checks[turn]["mend"]
+
+
+def test_a_newcomers_platform_is_healthy(stack: Stack):
+    stack.wait_for_health("ok", patience=60)
+    done = stack.manage("qwencam_doctor", "--json", "--timeout", "10")
+    checks = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
+    assert done.returncode == 0, checks
+    (model,) = [check for check in checks.values() if check["group"] == "Model"]
+    assert model["found"] == "serves qwencam-demo with a context of 4096 tokens"
 
 
 def test_nobody_at_that_port(tmp_path: Path):
