@@ -12,6 +12,7 @@ from typing import Final
 
 from packaging.requirements import Requirement
 
+from apps.inference.gpus import Gpu, read_gpus
 from qwencam_site.doctor.findings import Check, Finding, failed, ok, skipped, warning
 
 OLDEST_PYTHON: Final = (3, 11)
@@ -120,51 +121,14 @@ def check_ffmpeg() -> Finding:
 
 def check_gpu() -> Finding:
     """Which GPUs does this machine have? Having none is no fault."""
-    gpus = _nvidia_gpus() or _amd_gpus()
+    gpus = read_gpus()
     if not gpus:
         return skipped("No GPU here: the model runs on the CPU or on another host.")
-    return ok(", ".join(gpus))
+    return ok(", ".join(map(_gpu_text, gpus)))
 
 
-def _nvidia_gpus() -> list[str]:
-    try:
-        import pynvml
-    except ImportError:
-        return []
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError:
-        return []
-    try:
-        handles = [
-            pynvml.nvmlDeviceGetHandleByIndex(number)
-            for number in range(pynvml.nvmlDeviceGetCount())
-        ]
-        return [
-            f"{pynvml.nvmlDeviceGetName(handle)} "
-            f"({int(pynvml.nvmlDeviceGetMemoryInfo(handle).total) >> 30} GiB)"
-            for handle in handles
-        ]
-    finally:
-        pynvml.nvmlShutdown()
-
-
-def _amd_gpus() -> list[str]:
-    try:
-        import amdsmi
-    except (ImportError, OSError, KeyError):  # It loads its library when imported.
-        return []
-    try:
-        amdsmi.amdsmi_init()
-    except amdsmi.AmdSmiException:
-        return []
-    try:
-        return [
-            str(amdsmi.amdsmi_get_gpu_asic_info(handle)["market_name"])
-            for handle in amdsmi.amdsmi_get_processor_handles()
-        ]
-    finally:
-        amdsmi.amdsmi_shut_down()
+def _gpu_text(gpu: Gpu) -> str:
+    return f"{gpu.name} ({gpu.memory_total >> 30} GiB)" if gpu.memory_total else gpu.name
 
 
 @dataclass(frozen=True)

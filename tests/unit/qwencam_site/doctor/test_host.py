@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from apps.inference.gpus import Gpu
 from qwencam_site.doctor import host
 from qwencam_site.doctor.host import (
     DISK_FULL_BYTES,
@@ -88,41 +89,16 @@ def test_libraries_that_do_not_load(monkeypatch):
 
 
 def test_no_gpu_is_no_fault(monkeypatch):
-    monkeypatch.setattr(host, "_nvidia_gpus", list)
-    monkeypatch.setattr(host, "_amd_gpus", list)
+    monkeypatch.setattr(host, "read_gpus", list)
     finding = check_gpu()
     assert finding.status == "skipped"
     assert "No GPU" in finding.found
 
 
 def test_gpus_are_named(monkeypatch):
-    class Error(Exception):
-        pass
-
-    nvml = SimpleNamespace(
-        NVMLError=Error,
-        nvmlInit=lambda: None,
-        nvmlShutdown=lambda: None,
-        nvmlDeviceGetCount=lambda: 2,
-        nvmlDeviceGetHandleByIndex=lambda number: number,
-        nvmlDeviceGetName=lambda handle: f"GPU {handle}",
-        nvmlDeviceGetMemoryInfo=lambda handle: SimpleNamespace(total=80 << 30),
-    )
-    monkeypatch.setitem(sys.modules, "pynvml", nvml)
-    assert check_gpu().found == "GPU 0 (80 GiB), GPU 1 (80 GiB)"
-
-
-def test_amd_gpus_are_named(monkeypatch):
-    monkeypatch.setitem(sys.modules, "pynvml", None)
-    smi = SimpleNamespace(
-        AmdSmiException=Exception,
-        amdsmi_init=lambda: None,
-        amdsmi_shut_down=lambda: None,
-        amdsmi_get_processor_handles=lambda: ["first"],
-        amdsmi_get_gpu_asic_info=lambda handle: {"market_name": "Instinct MI300X"},
-    )
-    monkeypatch.setitem(sys.modules, "amdsmi", smi)
-    assert check_gpu().found == "Instinct MI300X"
+    gpus = [Gpu(name="H100", memory_total=80 << 30), Gpu(name="Instinct MI300X")]
+    monkeypatch.setattr(host, "read_gpus", lambda: gpus)
+    assert check_gpu().found == "H100 (80 GiB), Instinct MI300X"
 
 
 @pytest.mark.parametrize(

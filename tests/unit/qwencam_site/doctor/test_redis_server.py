@@ -1,5 +1,6 @@
 """Redis: asked for real, and judged by what it says of itself."""
 
+import asyncio
 import time
 
 import pytest
@@ -117,8 +118,6 @@ def test_a_clock_that_goes_wrong(redis_url, monkeypatch):
 
 
 async def test_a_worker_that_reported(redis, redis_url):
-    import asyncio
-
-    await presence.announce_worker(redis, "host:1")
+    await presence.announce_worker(redis, "host:1", {})
     finding = await asyncio.to_thread(check_workers, redis_url, patience=5)
     assert (finding.status, finding.found) == ("ok", "1 up: host:1")
