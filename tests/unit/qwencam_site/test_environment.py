@@ -94,6 +94,29 @@ def test_a_secret_may_come_from_a_file(tmp_path: Path, monkeypatch: pytest.Monke
         environment.secret("X")
 
 
+@pytest.mark.parametrize("url", ["nonsense", "mysql://u:secret@h/n", "://", "x" * 9])
+def test_a_database_is_postgresql_or_sqlite(url: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("X", url)
+    with pytest.raises(ImproperlyConfigured, match="X must look like") as refusal:
+        environment.database("X", "")
+    assert "secret" not in str(refusal.value)
+
+
+def test_databases_there_are(monkeypatch: pytest.MonkeyPatch):
+    assert environment.database("X", "sqlite:////data/x.sqlite3")["NAME"] == "/data/x.sqlite3"
+    monkeypatch.setenv("X", "postgres://u:p@h:5432/n")
+    assert environment.database("X", "")["ENGINE"] == "django.db.backends.postgresql"
+
+
+def test_a_log_file_can_be_appended_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    assert environment.log_file("X") == ""
+    monkeypatch.setenv("X", str(tmp_path / "x.log"))
+    assert environment.log_file("X") == str(tmp_path / "x.log")
+    monkeypatch.setenv("X", str(tmp_path))
+    with pytest.raises(ImproperlyConfigured, match="X can't be written"):
+        environment.log_file("X")
+
+
 def test_the_example_names_every_setting_that_is_read():
     read = set()
     for line in (ROOT / "qwencam_site" / "settings.py").read_text().split("environment.")[1:]:

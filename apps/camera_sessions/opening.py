@@ -1,0 +1,48 @@
+"""What the opener of a session is told, and the limits that it opens under."""
+
+import time
+
+from django.conf import settings
+
+from apps.camera_sessions import tokens
+from apps.camera_sessions.ice import ice_servers_for
+from apps.camera_sessions.lifecycle import SessionLimits
+from apps.camera_sessions.models import CameraSession
+from apps.live_settings.current import refresh
+
+
+def session_limits() -> SessionLimits:
+    """The limits in force, read from the database."""
+    live = refresh()
+    return SessionLimits(
+        max_sessions=live.max_sessions,
+        max_sessions_per_user=live.max_sessions_per_user,
+        max_sessions_per_address=live.max_sessions_per_address,
+        idle_seconds=settings.SESSION_IDLE_SECONDS,
+        accepting=live.accept_sessions,
+    )
+
+
+def opened(session: CameraSession, *, socket_base: str) -> dict[str, object]:
+    """The session's tokens, and where to go with them.
+
+    Args:
+        socket_base: scheme and host of the WebSocket, such as `wss://camera.example.org`.
+    """
+    return {
+        **issued(session),
+        "session_id": str(session.pk),
+        "ws_url": f"{socket_base}/ws/{session.pk}",
+        "ice_servers": ice_servers_for(
+            session.pk,
+            servers=settings.ICE_SERVERS,
+            turn_secret=settings.TURN_SECRET,
+            now=time.time(),
+        ),
+    }
+
+
+def issued(session: CameraSession) -> dict[str, object]:
+    """A pair of tokens for `session`; `expires_in` is seconds."""
+    pair = tokens.issue(session)
+    return {"access": pair.access, "refresh": pair.refresh, "expires_in": pair.expires_in}

@@ -1,0 +1,64 @@
+"""`manage.py issue_token`: a camera session for a user, without the user's password."""
+
+import os
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.management.base import CommandError, CommandParser
+
+from apps.camera_sessions import lifecycle
+from apps.camera_sessions.opening import opened, session_limits
+from apps.maintenance.command import MaintenanceCommand, argument
+from apps.maintenance.users import user_named
+
+
+class Command(MaintenanceCommand):
+    help = (
+        "Opens a camera session for a user and prints its tokens, as POST /api/token does. "
+        "Whoever has them acts as that user in that session: treat them as a password."
+    )
+    examples = """\
+  manage.py issue_token --user ada
+  token=$(manage.py issue_token --user ada --json | jq -r .access)
+  manage.py issue_token --user ada --base-url https://camera.example.org"""
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--user", metavar="NAME", required=True, help="whose session it is")
+        parser.add_argument(
+            "--base-url",
+            type=argument(_socket_base),
+            dest="socket_base",
+            default=_default_base(),
+            metavar="URL",
+            help="where the platform is reached, for ws_url (default: %(default)s)",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        user = user_named(options["user"])
+        if not user.is_active:
+            raise CommandError(f"The user {user.get_username()!r} is disabled.")
+        try:
+            session = lifecycle.open_session(user, address=None, limits=session_limits())
+        except lifecycle.SessionRefused as refusal:
+            raise CommandError(f"{refusal.detail} ({refusal.code})") from refusal
+        told = opened(session, socket_base=options["socket_base"])
+        if options["json"]:
+            self.write_json(told)
+            return
+        for name in ("session_id", "access", "refresh", "expires_in", "ws_url"):
+            self.stdout.write(f"{name:<10}  {told[name]}")
+
+
+def _default_base() -> str:
+    scheme = "https" if settings.HTTPS_ENABLED else "http"
+    return f"{scheme}://localhost:{os.environ.get('PORT') or 8000}"
+
+
+def _socket_base(url: str) -> str:
+    """Return scheme and host of the WebSocket of the platform at `url`."""
+    parts = urlsplit(url)
+    schemes = {"http": "ws", "https": "wss"}
+    if parts.scheme not in schemes or not parts.netloc:
+        raise ValueError(f"{url!r} is no address such as https://camera.example.org.")
+    return f"{schemes[parts.scheme]}://{parts.netloc}"

@@ -1,0 +1,68 @@
+"""Which records `purge_records` deletes: every package that keeps some has a line in `KINDS`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.contrib.sessions.models import Session
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from apps.camera_sessions.purging import purge_ended, purgeable
+from apps.console.models import AuditEntry
+
+BATCH = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordKind:
+    """Records of one kind.
+
+    Attributes:
+        name: for programs.
+        title: plural, for people.
+        count: how many `purge` would delete, given the moment before which records are old.
+        purge: deletes a batch of them and returns how many; zero when none is left.
+    """
+
+    name: str
+    title: str
+    count: Callable[[datetime], int]
+    purge: Callable[[datetime], int]
+
+
+def _expired_logins() -> QuerySet[Session]:
+    """Expired login sessions are useless at once, whatever their age."""
+    return Session.objects.filter(expire_date__lt=timezone.now())
+
+
+def _purge_logins(_before: datetime) -> int:
+    keys = list(_expired_logins().values_list("pk", flat=True)[:BATCH])
+    deleted, _ = Session.objects.filter(pk__in=keys).delete()
+    return deleted
+
+
+def _purge_audit(before: datetime) -> int:
+    return AuditEntry.objects.purge(before=before)
+
+
+KINDS = (
+    RecordKind(
+        name="camera_sessions",
+        title="camera sessions",
+        count=lambda before: purgeable(before).count(),
+        purge=lambda before: purge_ended(before, at_most=BATCH),
+    ),
+    RecordKind(
+        name="login_sessions",
+        title="expired login sessions",
+        count=lambda _before: _expired_logins().count(),
+        purge=_purge_logins,
+    ),
+    RecordKind(
+        name="audit_entries",
+        title="audit entries",
+        count=lambda before: AuditEntry.objects.filter(at__lt=before).count(),
+        purge=_purge_audit,
+    ),
+)

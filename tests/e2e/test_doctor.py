@@ -1,0 +1,131 @@
+"""`manage.py qwencam_doctor` against a real STUN and TURN server: coturn, with a shared secret."""
+
+import asyncio
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from apps.streaming.relays import RelayFailed, ask_stun
+from tests.ports import free_port
+from tests.settings import USER_ENVIRONMENT
+from tests.stack import Stack
+
+ROOT = Path(__file__).resolve().parents[2]
+SECRET = "a-secret-that-coturn-shares"
+
+
+@dataclass(frozen=True)
+class Coturn:
+    """A running server at this place, `host:port`."""
+
+    place: str
+
+
+@pytest.fixture(scope="module")
+def coturn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Coturn]:
+    binary = shutil.which("turnserver")
+    assert binary, "coturn is missing: apt-get install coturn as root."
+    folder, port = tmp_path_factory.mktemp("coturn"), free_port()
+    options = [
+        f"--listening-port={port}",
+        "--listening-ip=127.0.0.1",
+        "--relay-ip=127.0.0.1",
+        "--min-port=50000",
+        "--max-port=50100",
+        "--realm=qwencam.test",
+        "--use-auth-secret",
+        f"--static-auth-secret={SECRET}",
+        "--allow-loopback-peers",
+        "--cli-password=unused",
+        "--no-cli",
+        "--no-tls",
+        "--no-dtls",
+        "--log-file=stdout",
+        f"--userdb={folder / 'turndb'}",
+        f"--pidfile={folder / 'pid'}",
+    ]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen([binary, "-n", *options], stdout=log, stderr=log, cwd=folder)
+    try:
+        wait_for(f"127.0.0.1:{port}", process, log=folder / "log")
+        yield Coturn(f"127.0.0.1:{port}")
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+def wait_for(place: str, process: subprocess.Popen[bytes], *, log: Path) -> None:
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            asyncio.run(ask_stun(f"stun:{place}", patience=0.5))
+            return
+        except RelayFailed:
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+
+
+def examine(folder: Path, *servers: dict[str, Any], **settings: str) -> dict[str, dict[str, str]]:
+    """Run the doctor on a platform that tells browsers these servers; its checks by name."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "manage.py", "qwencam_doctor", "--json", "--timeout", "5"],
+        cwd=ROOT,
+        env={
+            **USER_ENVIRONMENT,
+            "DATABASE_URL": f"sqlite:///{folder}/db.sqlite3",
+            "REDIS_URL": "redis://127.0.0.1:1/0",
+            "VLLM_BASE_URL": "http://127.0.0.1:1/v1",
+            "ICE_SERVERS": json.dumps(servers),
+            **settings,
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stderr == ""
+    return {check["name"]: check for check in json.loads(done.stdout)["checks"]}
+
+
+def test_stun_and_turn_that_work(coturn: Coturn, tmp_path: Path):
+    stun, turn = f"stun:{coturn.place}", f"turn:{coturn.place}"
+    tcp = f"{turn}?transport=tcp"
+    checks = examine(tmp_path, {"urls": stun}, {"urls": [turn, tcp]}, TURN_SECRET=SECRET)
+    assert checks[stun]["status"] == "ok"
+    assert "127.0.0.1" in checks[stun]["found"]
+    for url in (turn, tcp):
+        assert checks[url]["status"] == "ok", checks[url]
+        assert checks[url]["found"].startswith("relays at 127.0.0.1:50")
+
+
+def test_a_secret_that_is_another(coturn: Coturn, tmp_path: Path):
+    turn = f"turn:{coturn.place}"
+    checks = examine(tmp_path, {"urls": turn}, TURN_SECRET="another-secret-altogether")
+    assert checks[turn]["status"] == "failed"
+    assert checks[turn]["found"] == "It refuses the credentials."
+    assert "TURN_SECRET" in checks[turn]["mend"]
+
+
+def test_a_newcomers_platform_is_healthy(stack: Stack):
+    stack.wait_for_health("ok", patience=60)
+    done = stack.manage("qwencam_doctor", "--json", "--timeout", "10")
+    checks = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
+    assert done.returncode == 0, checks
+    (model,) = [check for check in checks.values() if check["group"] == "Model"]
+    assert model["found"] == "serves qwencam-demo with a context of 4096 tokens"
+
+
+def test_nobody_at_that_port(tmp_path: Path):
+    stun = f"stun:127.0.0.1:{free_port()}"
+    turn = stun.replace("stun", "turn")
+    checks = examine(tmp_path, {"urls": [stun, turn]}, TURN_SECRET=SECRET)
+    for url in (stun, turn):
+        assert checks[url]["status"] == "failed"
+        assert "No answer" in checks[url]["found"]
