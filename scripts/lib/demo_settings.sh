@@ -42,15 +42,13 @@ set_demo_settings() {
     export REDIS_SERVER=none
     if [[ $START_REDIS == true ]]; then
         REDIS_SERVER=$(find_redis_server)
-        port=$(free_port 6400)
+        port=$(free_port)
         write_redis_conf "$DATA_DIR/run/redis.conf" "$port" "$REDIS_PASSWORD"
         export REDIS_URL="redis://:$REDIS_PASSWORD@127.0.0.1:$port/0"
     fi
     if [[ $START_VLLM == true ]]; then
-        VLLM_PORT=$(free_port "${VLLM_PORT:-8100}")
+        VLLM_PORT=$(free_port ${VLLM_PORT:+"$VLLM_PORT"})
         export VLLM_PORT VLLM_HOST=127.0.0.1 VLLM_BASE_URL="http://127.0.0.1:$VLLM_PORT/v1"
-        # Earlier turns mislead the demo checkpoint: see its model card.
-        [[ -n ${MODEL_PATH:-} ]] || export HISTORY_TURNS=${HISTORY_TURNS:-0}
         export VLLM_CACHE_ROOT=${VLLM_CACHE_ROOT:-$PWD/$VENV_VLLM/cache}
     elif [[ -z ${MODEL_NAME:-} ]]; then
         MODEL_NAME=$(first_model) || fail "No model server answers at VLLM_BASE_URL ($VLLM_BASE_URL)."

@@ -32,9 +32,10 @@ need_free_port() {
     ! port_in_use "$2" || fail "Port $2 is in use: choose another with $1=$(($2 + 1))."
 }
 
-# free_port FROM: prints the first free port from there on.
+# free_port [FROM]: prints the first free port from there on. Without FROM it begins somewhere
+# below the ports that the system hands out itself, so that two starts at once rarely meet.
 free_port() {
-    local port=$1
+    local port=${1:-$((10000 + RANDOM % 20000))}
     while port_in_use "$port"; do port=$((port + 1)); done
     printf '%s\n' "$port"
 }

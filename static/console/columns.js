@@ -56,7 +56,7 @@ export const COLUMNS = [
   { id: "stream", title: "Stream", text: streamText, by: (row) => (row.stream?.width ? row.stream.width * row.stream.height : null), tone: streamTone },
   {
     id: "frames",
-    title: "Frames in / dropped",
+    title: "Frames / dropped",
     text: ({ stream }) => (stream ? `${count(stream.frames_in)} / ${count(stream.frames_dropped)}` : "–"),
     by: ({ stream }) => stream?.frames_in ?? null,
     number: true,

@@ -5,7 +5,7 @@ import { ago, count, gigabytes, share, unit } from "./format.js";
 
 function figures(pairs) {
   const known = pairs.filter(([, value]) => value !== "–");
-  return make("dl", { className: "figures" }, ...known.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]));
+  return make("dl", { className: "figures" }, ...known.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value))));
 }
 
 function card(testid, { title, tone, state, small }, pairs) {

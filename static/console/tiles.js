@@ -4,7 +4,8 @@ import { make, setAttribute, setText } from "./dom.js";
 import { count, duration, words } from "./format.js";
 
 const of = (part, whole) => `${count(part)} / ${count(whole)}`;
-const spread = (times) => (times ? `${duration(times.p50)} · ${duration(times.p95)}` : "–");
+const middle = (times) => duration(times?.p50);
+const slow = (times) => (times ? `p50; p95 ${duration(times.p95)}` : "none in 5 min");
 const total = (errors) => Object.values(errors).reduce((sum, number) => sum + number, 0);
 const listed = (errors) =>
   Object.entries(errors)
@@ -17,14 +18,14 @@ const NAMES = { database: "database", redis: "Redis", workers: "workers", vllm: 
 /** `[id, title, value of now, small print of now, tone of now]` */
 const TILES = [
   ["sessions", "Sessions", ({ sessions: s }) => of(s.live, s.limit), () => "live / limit", ({ sessions: s }) => (s.live >= s.limit ? "warn" : "")],
-  ["streams", "Streams", ({ streams }) => count(streams), () => "cameras connected"],
-  ["active", "Answering", ({ questions }) => count(questions.active), () => "questions in flight"],
+  ["streams", "Streams", ({ streams }) => count(streams), () => "connected"],
+  ["active", "Answering", ({ questions }) => count(questions.active), () => "in flight"],
   ["waiting", "Queue", ({ questions: q }) => of(q.waiting, q.limit), () => "waiting / limit", ({ questions: q }) => (q.active + q.waiting >= q.limit ? "bad" : "")],
   ["rate", "Answers", ({ answers_per_minute: rate }) => count(rate), () => "a minute"],
-  ["ttft", "First token", ({ ttft }) => spread(ttft), () => "p50 · p95, five minutes"],
-  ["total", "Whole answer", ({ total: times }) => spread(times), () => "p50 · p95, five minutes"],
-  ["errors", "Errors", ({ errors }) => count(total(errors)), ({ errors }) => listed(errors) || "none in five minutes", ({ errors }) => (total(errors) ? "warn" : "")],
-  ["health", "Health", ({ health }) => (away(health).length ? "Trouble" : "All well"), ({ health }) => away(health).map((part) => `${NAMES[part]} down`).join(", ") || "database, Redis, workers, model", ({ health }) => (away(health).length ? "bad" : "good")],
+  ["ttft", "First token", ({ ttft }) => middle(ttft), ({ ttft }) => slow(ttft)],
+  ["total", "Whole answer", ({ total: times }) => middle(times), ({ total: times }) => slow(times)],
+  ["errors", "Errors", ({ errors }) => count(total(errors)), ({ errors }) => listed(errors) || "none in 5 min", ({ errors }) => (total(errors) ? "warn" : "")],
+  ["health", "Health", ({ health }) => (away(health).length ? "Trouble" : "All well"), ({ health }) => away(health).map((part) => `${NAMES[part]} down`).join(", ") || "every part is up", ({ health }) => (away(health).length ? "bad" : "good")],
 ];
 
 export class Tiles {
