@@ -85,7 +85,7 @@ def test_an_operator_ends_a_live_session_and_its_user_reads_why(
     ):
         ask(user, "What do you see?")
         expect(user.get_by_test_id("answer").last).to_have_text("A star.")
-        row = console.get_by_test_id("session-row").filter(has_text="640×480").first
+        row = console.get_by_test_id("session-row").filter(has_text="480 ·").first
         expect(row).to_contain_text("demo")
         expect(row.locator("[data-column=questions]")).to_have_text("1")
         expect(console.get_by_test_id("now-streams")).not_to_have_text("0")
@@ -199,7 +199,7 @@ def test_a_tick_touches_only_what_changed(browser: Browser, light_stack: Stack):
         camera_user(browser, light_stack),
         operators_console(browser, light_stack) as console,
     ):
-        row = console.get_by_test_id("session-row").filter(has_text="640×480").first
+        row = console.get_by_test_id("session-row").filter(has_text="480 ·").first
         expect(row).to_be_visible()
         row.evaluate("element => { element.marked = true; }")
         frames = row.locator("[data-column=frames]")
