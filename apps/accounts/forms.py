@@ -70,6 +70,8 @@ class LoginForm(AuthenticationForm):
         for name in ("username", "password"):
             attributes = {"aria-invalid": "true", "aria-describedby": "form-error"}
             self.fields[name].widget.attrs.update(attributes)
+        self.fields["username"].widget.attrs.pop("autofocus", None)
+        self.fields["password"].widget.attrs["autofocus"] = True
 
 
 class StaffLoginForm(LoginForm, AdminAuthenticationForm):

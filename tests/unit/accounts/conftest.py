@@ -8,6 +8,7 @@ from django.db import transaction
 
 from apps.accounts.models import User
 from apps.accounts.signals import AccountChange, account_changed
+from tests.form_client import FormClient
 
 Told = tuple[AccountChange, str, User | None, str | None]
 
@@ -17,6 +18,11 @@ def empty_cache() -> Iterator[None]:
     cache.clear()
     yield
     cache.clear()
+
+
+@pytest.fixture
+def client() -> FormClient:
+    return FormClient()
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ from django.utils import timezone
 
 from apps.accounts.lockout import USERNAME_LEEWAY
 from apps.accounts.logins import LoginRefused, client_address, log_in
-from apps.accounts.models import User
 from apps.accounts.signals import AccountChange
 
 FORM = "application/x-www-form-urlencoded"
