@@ -4,6 +4,7 @@ import json
 import re
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -120,6 +121,23 @@ class Stack:
         found = re.search(rf"\b{username}: password (\S+)", self.output.read_text())
         assert found, "The quickstart printed no password."
         return found[1]
+
+    def manage(self, *arguments: str) -> str:
+        """Run ``manage.py`` on this stack's database; return what it prints."""
+        secrets = (self.data_dir / "env").read_text().split()
+        environment = {
+            **USER_ENVIRONMENT,
+            **dict(line.split("=", 1) for line in secrets),
+            "DATABASE_URL": f"sqlite:///{self.data_dir}/db.sqlite3",
+            "REDIS_URL": self.redis_url(),
+            "PUBLIC_URL": self.url,
+            **self._settings,
+        }
+        command = [sys.executable, "manage.py", *arguments]
+        done = subprocess.run(
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+        )
+        return done.stdout.strip()
 
     def token(self, username: str = "demo") -> dict[str, Any]:
         """Open a camera session; return what ``POST /api/token`` says."""
