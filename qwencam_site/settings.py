@@ -69,6 +69,24 @@ MAX_MESSAGE_BYTES = environment.integer("MAX_MESSAGE_BYTES", 65_536, low=4096, h
 MAX_MESSAGES_PER_MINUTE = environment.integer("MAX_MESSAGES_PER_MINUTE", 600, low=10, high=100_000)
 TOKEN_REQUESTS_PER_MINUTE = environment.integer("TOKEN_REQUESTS_PER_MINUTE", 30, low=1, high=10_000)
 
+# --- Accounts --------------------------------------------------------------------------------
+LOGIN_FAILURE_LIMIT = environment.integer("LOGIN_FAILURE_LIMIT", 8, low=1, high=1000)
+LOGIN_LOCKOUT_SECONDS = environment.integer("LOGIN_LOCKOUT_SECONDS", 300, low=1, high=86_400)
+LOGIN_REMEMBER_DAYS = environment.integer("LOGIN_REMEMBER_DAYS", 30, low=1, high=400)
+INVITATION_DAYS = environment.integer("INVITATION_DAYS", 7, low=1, high=365)
+MAIL_LINK_HOURS = environment.integer("MAIL_LINK_HOURS", 24, low=1, high=720)
+REGISTRATIONS_PER_HOUR = environment.integer("REGISTRATIONS_PER_HOUR", 10, low=1, high=10_000)
+PASSWORD_RESETS_PER_HOUR = environment.integer("PASSWORD_RESETS_PER_HOUR", 5, low=1, high=10_000)
+PUBLIC_URL = environment.url("PUBLIC_URL", "http://localhost:8000", schemes=("http", "https"))
+EMAIL_BACKEND = environment.text("EMAIL_BACKEND", "django.core.mail.backends.console.EmailBackend")
+EMAIL_HOST = environment.text("EMAIL_HOST", "localhost")
+EMAIL_PORT = environment.integer("EMAIL_PORT", 25, low=1, high=65_535)
+EMAIL_HOST_USER = environment.text("EMAIL_HOST_USER", "")
+EMAIL_HOST_PASSWORD = environment.secret("EMAIL_HOST_PASSWORD")
+EMAIL_USE_TLS = environment.flag("EMAIL_USE_TLS", default=False)
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = environment.text("DEFAULT_FROM_EMAIL", "qwencam@localhost")
+
 # --- Django ----------------------------------------------------------------------------------
 SECRET_KEY = environment.signing_key("DJANGO_SECRET_KEY", purpose="signing login cookies")
 JWT_SECRET_KEY = environment.signing_key("JWT_SECRET_KEY", purpose="signing session tokens")
@@ -85,11 +103,14 @@ INSTALLED_APPS = [
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
+    "django.contrib.humanize",
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "rest_framework",
     "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "axes",
     "channels",
     "csp",
     "django_prometheus",
@@ -195,6 +216,26 @@ PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.Argon2PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
 ]
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
+AXES_HANDLER = "apps.accounts.lockout.LoginFailures"
+AXES_FAILURE_LIMIT = LOGIN_FAILURE_LIMIT
+AXES_COOLOFF_TIME = timedelta(seconds=LOGIN_LOCKOUT_SECONDS)
+AXES_LOCKOUT_PARAMETERS = ["ip_address", "username"]
+AXES_CLIENT_IP_CALLABLE = "apps.accounts.logins.client_network"
+AXES_USERNAME_CALLABLE = "apps.accounts.lockout.counted_username"
+AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "csrfmiddlewaretoken", "next"]
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_DISABLE_ACCESS_LOG = True
+AXES_VERBOSE = False
+# The middleware would replace our replies to those locked out: apps.accounts.logins tells them.
+SILENCED_SYSTEM_CHECKS = ["axes.W002"]
+PASSWORD_RESET_TIMEOUT = MAIL_LINK_HOURS * 3600
+# A login ends with the browser, unless "remember me" says otherwise.
+SESSION_EXPIRE_AT_BROWSER_CLOSE = True
+SESSION_COOKIE_AGE = LOGIN_REMEMBER_DAYS * 86_400
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "login"

@@ -11,6 +11,7 @@ urlpatterns = [
     path("health", health.view, name="health"),
     path("metrics", views.metrics, name="metrics"),
     path("api/schema", SpectacularJSONAPIView.as_view(), name="schema"),
+    path("api/docs", views.api_docs, name="api-docs"),
     path("", include("apps.camera_sessions.urls")),
     path("", include("apps.streaming.urls")),
     path("", include("apps.accounts.urls")),

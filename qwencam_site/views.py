@@ -2,6 +2,7 @@
 
 from ipaddress import ip_address, ip_network
 
+from csp.decorators import csp_update
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -29,6 +30,15 @@ def home(request: HttpRequest) -> HttpResponse:
         "notice": current().notice,
     }
     return render(request, "camera/page.html", context)
+
+
+@require_safe
+@csp_update({"img-src": ["data:"]})  # Swagger UI's icons
+def api_docs(request: HttpRequest) -> HttpResponse:
+    """The API's schema as a page to browse and try out."""
+    if settings.REQUIRE_AUTH and not request.user.is_authenticated:
+        return redirect_to_login(request.get_full_path())
+    return render(request, "api/docs.html")
 
 
 def is_allowed(address: str, *, allow: list[str]) -> bool:

@@ -6,8 +6,14 @@ account), `actor: User | None` (who did it; None for a shell or a visitor) and
 """
 
 from enum import StrEnum
+from functools import partial
+from typing import TYPE_CHECKING
 
+from django.db import transaction
 from django.dispatch import Signal
+
+if TYPE_CHECKING:
+    from apps.accounts.models import User
 
 
 class AccountChange(StrEnum):
@@ -24,3 +30,22 @@ class AccountChange(StrEnum):
 
 
 account_changed = Signal()
+
+
+def announce(
+    change: AccountChange,
+    *,
+    username: str,
+    actor: "User | None" = None,
+    address: str | None = None,
+) -> None:
+    """Sends `account_changed` once the present transaction, if any, has been committed."""
+    send = partial(
+        account_changed.send_robust,
+        sender=AccountChange,
+        change=change,
+        username=username,
+        actor=actor,
+        address=address,
+    )
+    transaction.on_commit(send)

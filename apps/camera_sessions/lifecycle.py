@@ -83,6 +83,20 @@ def live_session(session_id: UUID, *, idle_seconds: float) -> CameraSession | No
     return live.filter(_owner_is_welcome(), pk=session_id).select_related("user").first()
 
 
+def live_sessions_of(user: User, *, idle_seconds: float) -> QuerySet[CameraSession]:
+    """The user's live sessions, the newest first."""
+    return _live(timezone.now(), idle_seconds=idle_seconds).filter(user=user)
+
+
+def end_sessions_of(
+    user: User, *, reason: EndReason, note: str = "", actor: User | None = None
+) -> int:
+    """Ends all sessions of the user that have not ended. Returns how many."""
+    unended = CameraSession.objects.filter(user=user, ended_at=None)
+    ids = list(unended.values_list("pk", flat=True))
+    return sum(end_session(pk, reason=reason, note=note, actor=actor) for pk in ids)
+
+
 def touch(session_id: UUID, *, idle_seconds: float) -> bool:
     """Notes that the session is in use. False: it is over (ended, idle, its user disabled)."""
     now = timezone.now()

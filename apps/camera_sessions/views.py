@@ -20,7 +20,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
-from apps.accounts.logins import FAILURE_WINDOW_SECONDS, LoginRefused, client_address, log_in
+from apps.accounts.logins import LoginRefused, client_address, log_in
 from apps.accounts.models import User
 from apps.camera_sessions import lifecycle, tokens
 from apps.camera_sessions.authentication import (
@@ -44,7 +44,7 @@ from apps.camera_sessions.serializers import (
     SessionReport,
     TokenRequest,
 )
-from apps.camera_sessions.throttling import TokenThrottle
+from apps.camera_sessions.throttling import RefreshThrottle, TokenThrottle
 from apps.camera_sessions.tokens import TokenRefused
 
 How = Literal["cookie", "password", "anonymous"]
@@ -99,11 +99,12 @@ class RefreshView(APIView):
 
     authentication_classes = (Nobody,)
     parser_classes = (SmallJSONParser,)
+    throttle_classes = (RefreshThrottle,)
 
     @extend_schema(
         summary="Refresh a session's tokens",
         request=RefreshRequest,
-        responses={200: IssuedTokens, 400: ApiError, 401: ApiError, 413: ApiError},
+        responses={200: IssuedTokens, 400: ApiError, 401: ApiError, 413: ApiError, 429: ApiError},
         auth=[],
     )
     def post(self, request: Request) -> Response:
@@ -149,7 +150,7 @@ def _by_password(request: Request, *, username: str, password: str) -> User:
         return log_in(request, username=username, password=password)
     except LoginRefused as refusal:
         if refusal.code == "rate_limited":
-            raise Throttled(wait=FAILURE_WINDOW_SECONDS) from refusal
+            raise Throttled(wait=refusal.wait) from refusal
         raise AuthenticationFailed(refusal.detail, code=refusal.code) from refusal
 
 

@@ -86,6 +86,16 @@ const END_REASONS = {
   forbidden: "It belongs to another account.",
 };
 
+/** Refusals of a session that have a name of their own. */
+const NO_PLACE = {
+  user_session_limit: { label: "Too many sessions", title: "You have too many sessions open" },
+  address_session_limit: {
+    label: "Too many sessions",
+    title: "Too many sessions from your address",
+  },
+  draining: { label: "Closed for now", title: "No new sessions for now" },
+};
+
 const FRAME_TROUBLE = {
   frame_too_large: "The server refuses this resolution; use another camera or a smaller picture.",
   filter_failed: "The server’s privacy filter could not run, so it drops the pictures.",
@@ -146,9 +156,13 @@ function sessionTrouble({ socket, endReason, endNote, refusal }) {
       actions: ["sign-in"],
     });
   }
-  return blocked("busy", "warn", refusal.passing ? "Server busy" : "No session", {
-    icon: "clock",
+  const { label, title } = NO_PLACE[refusal.code] ?? {
+    label: refusal.passing ? "Server busy" : "No session",
     title: refusal.passing ? "The server is busy" : "The server gave no session",
+  };
+  return blocked("busy", "warn", label, {
+    icon: "clock",
+    title,
     text: refusal.passing ? `${refusal.detail} Trying again by itself.` : refusal.detail,
     actions: ["retry"],
   });

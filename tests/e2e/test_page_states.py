@@ -336,6 +336,23 @@ def test_a_full_server_says_so_and_is_tried_again(open_tab: OpenTab):
     tab.expect_state("streaming")
 
 
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("address_session_limit", "Too many sessions from your address"),
+        ("user_session_limit", "You have too many sessions open"),
+    ],
+)
+def test_too_many_sessions_are_a_state_of_their_own(open_tab: OpenTab, code: str, words: str):
+    tab = open_tab(token=(429, {"error": code, "detail": "There are 5 already."}))
+    tab.part("start-camera").click()
+    tab.expect_state("busy", "Too many sessions", "There are 5 already.")
+    expect(tab.page.locator("#notice-title")).to_have_text(words)
+    tab.token = (201, TOKENS)
+    tab.part("retry").click()
+    tab.expect_state("streaming")
+
+
 def test_without_a_login_the_way_leads_there(open_tab: OpenTab):
     tab = open_tab(token=(401, {"error": "not_authenticated", "detail": "Log in first."}))
     tab.part("start-camera").click()

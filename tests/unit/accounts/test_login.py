@@ -4,34 +4,19 @@ Guards against: redirects to other sites, guessing passwords on one door after t
 stranger locking an owner out, telling which usernames exist, logging out by a link.
 """
 
+from datetime import timedelta
 from urllib.parse import urlencode
 
 import pytest
-from django.core.cache import cache
+from axes.models import AccessAttempt
 from django.test import Client, RequestFactory
+from django.utils import timezone
 
-from apps.accounts import logins
+from apps.accounts.lockout import USERNAME_LEEWAY
 from apps.accounts.logins import LoginRefused, client_address, log_in
-from apps.accounts.models import User
+from apps.accounts.signals import AccountChange
 
 FORM = "application/x-www-form-urlencoded"
-
-
-@pytest.fixture(autouse=True)
-def empty_cache():
-    cache.clear()
-    yield
-    cache.clear()
-
-
-@pytest.fixture
-def owner(db) -> User:
-    return User.objects.create_user("owner", password="owner-password")
-
-
-@pytest.fixture
-def stranger(db) -> User:
-    return User.objects.create_user("stranger", password="stranger-password")
 
 
 def log_in_as(client, username, password=None, *, door="/login", next_url=""):
@@ -92,34 +77,76 @@ def test_the_form_needs_its_csrf_token(owner):
 
 
 @pytest.mark.parametrize("door", ["/login", "/admin/login/"])
-def test_failures_on_any_door_count_together(owner, client, door):
-    for _ in range(logins.FAILURES_PER_ADDRESS):
+def test_failures_on_any_door_count_together(owner, client, door, settings):
+    for _ in range(settings.LOGIN_FAILURE_LIMIT):
         log_in_as(client, "owner", "wrong")
     page = log_in_as(client, "owner", door=door)
     assert "Too many failed logins" in page.content.decode()
     assert not is_logged_in(client)
 
 
-def test_a_stranger_who_guesses_does_not_lock_the_owner_out(owner):
+def test_below_the_limit_nobody_is_locked_out(owner, client, settings):
+    for _ in range(settings.LOGIN_FAILURE_LIMIT - 1):
+        log_in_as(client, "owner", "wrong")
+    log_in_as(client, "owner")
+    assert is_logged_in(client)
+
+
+def test_the_page_says_how_long_a_lock_out_lasts_to_programs_too(owner, client, settings):
+    settings.AXES_FAILURE_LIMIT = 1
+    log_in_as(client, "owner", "wrong")
+    page = log_in_as(client, "owner")
+    assert page.status_code == 429
+    assert 0 < int(page["Retry-After"]) <= settings.LOGIN_LOCKOUT_SECONDS
+    assert "Try again in 5 minutes." in page.content.decode()
+
+
+def test_a_lock_out_ends(owner, client, settings):
+    settings.AXES_FAILURE_LIMIT = 1
+    log_in_as(client, "owner", "wrong")
+    began = timezone.now() - timedelta(seconds=settings.LOGIN_LOCKOUT_SECONDS + 1)
+    AccessAttempt.objects.update(attempt_time=began)
+    log_in_as(client, "owner")
+    assert is_logged_in(client)
+
+
+def test_trying_while_locked_out_does_not_prolong_it(owner, client, settings):
+    settings.AXES_FAILURE_LIMIT = 1
+    log_in_as(client, "owner", "wrong")
+    before = AccessAttempt.objects.get()
+    log_in_as(client, "owner", "wrong")
+    after = AccessAttempt.objects.get()
+    assert (after.attempt_time, after.failures_since_start) == (before.attempt_time, 1)
+
+
+def test_a_lock_out_reads_the_same_for_names_that_do_not_exist(db, client, settings):
+    settings.AXES_FAILURE_LIMIT = 1
+    for _ in range(2):
+        page = log_in_as(client, "nobody", "wrong")
+    assert "Too many failed logins" in page.content.decode()
+
+
+def test_a_stranger_who_guesses_does_not_lock_the_owner_out(owner, settings):
     guesser = Client(REMOTE_ADDR="203.0.113.9")
-    for _ in range(logins.FAILURES_PER_ADDRESS + 5):
+    for _ in range(settings.LOGIN_FAILURE_LIMIT + 5):
         log_in_as(guesser, "owner", "wrong")
     home = Client(REMOTE_ADDR="192.0.2.1")
     log_in_as(home, "owner")
     assert is_logged_in(home)
 
 
-def test_many_guessers_at_one_name_are_slowed_down_too(owner, monkeypatch):
-    monkeypatch.setattr(logins, "FAILURES_PER_USERNAME", 3)
-    for number in range(3):
+def test_many_guessers_at_one_name_lock_it(owner, stranger, settings):
+    settings.AXES_FAILURE_LIMIT = 2
+    for number in range(2 * USERNAME_LEEWAY):
         log_in_as(Client(REMOTE_ADDR=f"203.0.113.{number}"), "Owner", "wrong")
-    home = Client(REMOTE_ADDR="192.0.2.1")
+    home, other = Client(REMOTE_ADDR="192.0.2.1"), Client(REMOTE_ADDR="192.0.2.2")
     log_in_as(home, "owner")
-    assert not is_logged_in(home)
+    log_in_as(other, "stranger")
+    assert (is_logged_in(home), is_logged_in(other)) == (False, True)
 
 
-def test_an_ipv6_customer_counts_as_one(owner, monkeypatch):
-    monkeypatch.setattr(logins, "FAILURES_PER_ADDRESS", 2)
+def test_an_ipv6_customer_counts_as_one(owner, settings):
+    settings.AXES_FAILURE_LIMIT = 2
     for number in range(2):
         log_in_as(Client(REMOTE_ADDR=f"2001:db8:1:2::{number}"), "owner", "wrong")
     same, other = Client(REMOTE_ADDR="2001:db8:1:2::ffff"), Client(REMOTE_ADDR="2001:db8:1:3::1")
@@ -128,12 +155,49 @@ def test_an_ipv6_customer_counts_as_one(owner, monkeypatch):
     assert (is_logged_in(same), is_logged_in(other)) == (False, True)
 
 
-def test_success_is_no_failure(owner, client):
-    for _ in range(logins.FAILURES_PER_ADDRESS + 1):
+def test_success_is_no_failure(owner, client, settings):
+    for _ in range(settings.LOGIN_FAILURE_LIMIT + 1):
         log_in_as(client, "owner")
         client.logout()
     log_in_as(client, "owner")
     assert is_logged_in(client)
+
+
+def test_a_lock_out_is_told_once(owner, client, settings, changes):
+    settings.AXES_FAILURE_LIMIT = 2
+    for _ in range(4):
+        log_in_as(client, "owner", "wrong")
+    assert changes == [(AccountChange.LOCKED_OUT, "owner", None, "127.0.0.1")]
+
+
+def test_no_password_is_kept_of_a_failure(owner, client):
+    log_in_as(client, "owner", "nearly-the-password")
+    kept = AccessAttempt.objects.values_list("get_data", "post_data", "username").get()
+    assert "nearly" not in str(kept)
+    assert kept[2] == "owner"
+
+
+def test_login_works_without_redis(owner, client, settings):
+    settings.CACHES = {
+        "default": {
+            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "LOCATION": "redis://127.0.0.1:1/0",
+        }
+    }
+    assert log_in_as(client, "owner", "wrong").status_code == 200
+    assert log_in_as(client, "owner").status_code == 302
+    body = {"username": "owner", "password": "owner-password"}
+    reply = client.post("/api/token", body, content_type="application/json")
+    assert reply.status_code == 201
+
+
+def test_a_login_ends_with_the_browser_unless_remembered(owner, client, settings):
+    log_in_as(client, "owner")
+    assert client.cookies["sessionid"]["max-age"] == ""
+    client.logout()
+    body = {"username": "owner", "password": "owner-password", "remember": "on"}
+    client.post("/login", urlencode(body), content_type=FORM)
+    assert client.cookies["sessionid"]["max-age"] == settings.LOGIN_REMEMBER_DAYS * 86_400
 
 
 def test_a_refusal_names_its_reason_for_programs(owner):

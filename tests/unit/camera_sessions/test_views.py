@@ -16,7 +16,6 @@ from django.core.cache import cache
 from django.test import Client
 from prometheus_client import REGISTRY
 
-from apps.accounts import logins
 from apps.camera_sessions import lifecycle, tokens
 from apps.camera_sessions.models import CameraSession, EndReason
 from apps.camera_sessions.throttling import TokenThrottle
@@ -179,13 +178,14 @@ def test_other_methods_are_told_so(db, client):
     assert "POST" in response["Allow"]
 
 
-def test_failed_logins_are_slowed_down_but_not_for_the_stranger(owner, stranger, client):
+def test_failed_logins_lock_out_but_not_the_stranger(owner, stranger, client, settings):
     wrong = {**OWNER, "password": "wrong"}
-    for _ in range(logins.FAILURES_PER_ADDRESS):
+    for _ in range(settings.LOGIN_FAILURE_LIMIT - 1):
         assert_refused(post(client, "/api/token", wrong), 401, "invalid_credentials")
+    assert_refused(post(client, "/api/token", wrong), 429, "rate_limited")
     refused = post(client, "/api/token", OWNER)
     assert_refused(refused, 429, "rate_limited")
-    assert int(refused["Retry-After"]) == 60
+    assert 290 <= int(refused["Retry-After"]) <= 300
     elsewhere = Client(REMOTE_ADDR="198.51.100.7")
     strangers = {"username": "stranger", "password": "stranger-password"}
     assert post(elsewhere, "/api/token", strangers).status_code == 201
@@ -199,6 +199,17 @@ def test_requests_for_tokens_are_slowed_down(db, client, monkeypatch):
     refused = post(client, "/api/token")
     assert "try again in" in assert_refused(refused, 429, "rate_limited")
     assert 0 < int(refused["Retry-After"]) <= 60
+
+
+def test_refreshes_are_slowed_down_apart(db, client, monkeypatch):
+    monkeypatch.setattr(TokenThrottle, "rate", "2/min", raising=False)
+    for _ in range(2):
+        refused = post(client, "/api/token/refresh", {"refresh": "x"})
+        assert_refused(refused, 401, "not_authenticated")
+    refused = post(client, "/api/token/refresh", {"refresh": "x"})
+    assert_refused(refused, 429, "rate_limited")
+    assert 0 < int(refused["Retry-After"]) <= 60
+    assert_refused(post(client, "/api/token"), 401, "not_authenticated")
 
 
 def test_a_forwarded_header_is_not_believed(db, client, monkeypatch):

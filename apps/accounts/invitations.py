@@ -1,0 +1,93 @@
+"""Invitations: an operator makes a link, one person makes an account with it."""
+
+import secrets
+from datetime import timedelta
+from hashlib import sha256
+from typing import Self
+
+from django.db import IntegrityError, transaction
+from django.urls import reverse
+from django.utils import timezone
+
+from apps.accounts.models import Invitation, User
+from apps.accounts.signals import AccountChange, announce
+
+
+class InvitationRefused(Exception):
+    """No account. `code` is invitation_invalid, or username_taken (the invitation stays good)."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+
+    @classmethod
+    def invalid(cls) -> Self:
+        return cls("invitation_invalid", "This invitation is not valid, or no longer.")
+
+    @classmethod
+    def username_taken(cls) -> Self:
+        return cls("username_taken", "Somebody else has this username; choose another.")
+
+
+def create_invitation(
+    *, actor: User | None, email: str = "", valid_for: timedelta, address: str | None = None
+) -> tuple[Invitation, str]:
+    """A new invitation and its token, which only the link carries: it is stored nowhere.
+
+    Args:
+        actor: who invites; None for a shell.
+        email: whom, perhaps empty.
+        address: where the request came from, for the record.
+    """
+    token = secrets.token_urlsafe(32)
+    now = timezone.now()
+    invitation = Invitation.objects.create(
+        token_hash=_hash(token),
+        created_by=actor,
+        email=email,
+        created_at=now,
+        expires_at=now + valid_for,
+    )
+    announce(AccountChange.INVITED, username=email, actor=actor, address=address)
+    return invitation, token
+
+
+def invitation_url(base_url: str, token: str) -> str:
+    """The link to hand on; `base_url` is the platform's, such as https://camera.example.org."""
+    return base_url.rstrip("/") + reverse("invitation", args=[token])
+
+
+def open_invitation(token: str) -> Invitation | None:
+    """The invitation of that token, None unless it may still be used."""
+    invitation = Invitation.objects.filter(token_hash=_hash(token)).first()
+    if invitation is None or not invitation.is_open(now=timezone.now()):
+        return None
+    return invitation
+
+
+def accept_invitation(
+    token: str, *, username: str, password: str, email: str = "", address: str | None = None
+) -> User:
+    """The new user of these credentials, or `InvitationRefused`. Of several callers one wins."""
+    try:
+        with transaction.atomic():
+            user = _joined(token, username=username, password=password, email=email)
+    except IntegrityError as error:
+        raise InvitationRefused.username_taken() from error
+    announce(AccountChange.JOINED, username=username, actor=user, address=address)
+    return user
+
+
+def _joined(token: str, *, username: str, password: str, email: str) -> User:
+    now = timezone.now()
+    unused = Invitation.objects.filter(token_hash=_hash(token), used_at=None, expires_at__gt=now)
+    if not unused.update(used_at=now):
+        raise InvitationRefused.invalid()
+    user = User.objects.create_user(username, email=email, password=password)
+    Invitation.objects.filter(token_hash=_hash(token)).update(used_by=user)
+    return user
+
+
+def _hash(token: str) -> str:
+    return sha256(token.encode("utf-8", "surrogatepass")).hexdigest()

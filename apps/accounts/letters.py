@@ -1,0 +1,43 @@
+"""Mail to users, sent after the reply has gone, so that its time tells nothing."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from smtplib import SMTPException
+
+from django.core.mail import EmailMessage
+from django.http import HttpResponseRedirect
+from django.template.loader import render_to_string
+
+from apps.accounts.metrics import MAILS_SENT
+
+logger = logging.getLogger(__name__)
+
+
+def letter(name: str, *, to: str, context: Mapping[str, object]) -> EmailMessage:
+    """The mail of the template `accounts/mail/<name>.txt`, whose first line is the subject."""
+    text = render_to_string(f"accounts/mail/{name}.txt", dict(context))
+    subject, _, body = text.strip().partition("\n")
+    return EmailMessage(subject=subject.strip(), body=body.strip() + "\n", to=[to])
+
+
+class RedirectThenSend(HttpResponseRedirect):
+    """A redirect; the letters are sent when the server has handed it on."""
+
+    def __init__(self, redirect_to: str, *, letters: Sequence[EmailMessage]) -> None:
+        super().__init__(redirect_to)
+        self._letters = list(letters)
+
+    def close(self) -> None:
+        super().close()
+        while self._letters:
+            _send(self._letters.pop())
+
+
+def _send(message: EmailMessage) -> None:
+    try:
+        message.send()
+    except (OSError, SMTPException) as error:
+        MAILS_SENT.labels("failed").inc()
+        logger.error("A mail could not be sent: %s", type(error).__name__)
+        return
+    MAILS_SENT.labels("sent").inc()

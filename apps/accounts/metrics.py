@@ -1,0 +1,13 @@
+"""Prometheus metrics of accounts."""
+
+from prometheus_client import Counter
+
+LOGINS_REFUSED = Counter("qwencam_logins_refused", "Logins refused, by error code.", ["code"])
+REQUESTS_THROTTLED = Counter(
+    "qwencam_account_requests_throttled",
+    "Requests refused for being too many, by kind (registration, password_reset).",
+    ["kind"],
+)
+MAILS_SENT = Counter(
+    "qwencam_mails", "Mails handed to the mail server, by outcome (sent, failed).", ["outcome"]
+)

@@ -1,0 +1,1 @@
+"""The account pages: doors only, one module for each part of an account's life."""
