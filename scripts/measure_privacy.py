@@ -184,8 +184,10 @@ def _paste(scene: Pixels, part: Pixels, x: int, y: int) -> None:
     """Put `part` in with a soft edge, so that its border is no feature."""
     height, width = part.shape[:2]
     edge = max(2, min(height, width) // 10)
-    ramps = [np.minimum(1, (np.minimum(np.arange(n), np.arange(n)[::-1]) + 1) / edge)
-             for n in (height, width)]
+    ramps = [
+        np.minimum(1, (np.minimum(np.arange(n), np.arange(n)[::-1]) + 1) / edge)
+        for n in (height, width)
+    ]
     weight = (ramps[0][:, None] * ramps[1][None])[:, :, None]
     under = scene[y : y + height, x : x + width]
     scene[y : y + height, x : x + width] = (part * weight + under * (1 - weight)).astype(np.uint8)
@@ -206,7 +208,8 @@ def coded(scene: Pixels, *, bitrate: int, rng: np.random.Generator) -> RawFrame:
         data = b"".join(VpxPayloadDescriptor.parse(payload)[1] for payload in payloads)
         for decoded in decoder.decode(JitterFrame(data=data, timestamp=timestamp)):
             seen = decoded
-    assert isinstance(seen, VideoFrame)
+    if not isinstance(seen, VideoFrame):
+        raise RuntimeError("The decoder gave no picture.")
     return RawFrame(image=seen, captured_at=time.time())
 
 

@@ -79,18 +79,20 @@ def apply(raw: RawFrame, policy: PrivacyPolicy, *, max_edge: int) -> FilteredFra
 
 
 def _refuse_indecent(raw: RawFrame, *, threshold: float) -> None:
-    with _filtering(NSFW, failure="The NSFW filter is on, but it could not run."):
+    with _filtering(NSFW, failure="The NSFW filter is on but could not run."):
         width, height = CLASSIFIER_SIZE
         score = nsfw_score(_resize(raw, width=width, height=height))
     refused = score > threshold
     metrics.FRAMES_FILTERED.labels(NSFW, "refused" if refused else "passed").inc()
     if refused:
-        raise NsfwRefused("The picture looks indecent, so the server does not look at it.")
+        raise NsfwRefused(
+            "The picture was judged indecent and dropped. Point the camera elsewhere."
+        )
 
 
 def _blur_faces(raw: RawFrame, pixels: NDArray[np.uint8]) -> None:
     """Blur in `pixels`, which is `raw` resized, every face found in `raw`."""
-    with _filtering(FACE_BLUR, failure="Face blur is on, but it could not run."):
+    with _filtering(FACE_BLUR, failure="Face blur is on but could not run."):
         faces = faces_of(raw)
         for face in faces:
             blur_face(pixels, face)
@@ -105,13 +107,13 @@ def faces_of(raw: RawFrame) -> list[Face]:
 
 @contextmanager
 def _filtering(name: str, *, failure: str) -> Iterator[None]:
-    """Time a filter; whatever goes wrong in it is `FilterFailed` with that sentence."""
+    """Time a filter; whatever goes wrong in it is `FilterFailed` that begins with `failure`."""
     began = time.perf_counter()
     try:
         yield
     except Exception as error:
         metrics.FRAMES_FILTERED.labels(name, "failed").inc()
-        raise FilterFailed(failure) from error
+        raise FilterFailed(f"{failure} The picture was dropped; ask again.") from error
     finally:
         metrics.FILTER_DURATION.labels(name).observe(time.perf_counter() - began)
 
