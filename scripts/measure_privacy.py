@@ -53,7 +53,7 @@ BACKGROUNDS = (
     ("gentelella@4.2.0", "dist/images/media.jpg"),
 )
 FRAMES = ((640, 480), (1280, 720))
-SIZES = (40, 56, 80, 120, 200)
+SIZES = (40, 60, 90, 140, 200)
 MAX_EDGE = 448
 COVERED = 0.8
 LARGEST_ENLARGEMENT = 2.0
@@ -62,6 +62,7 @@ FRAMES_CODED = 5
 FRAME_RATE = 15
 CLOCK = 90_000
 SAME_PERSON = 0.6
+CLOSE_UP = 100
 INDEPENDENT = ("dlib-bin==20.0.1.post1", "face-recognition-models==0.3.0")
 
 Pixels = np.ndarray
@@ -216,22 +217,29 @@ def coded(scene: Pixels, *, bitrate: int, rng: np.random.Generator) -> RawFrame:
 # --- What is judged ----------------------------------------------------------------------------
 
 Box = tuple[float, float, float, float]
-Detector = Callable[[Pixels], list[Box]]
+Detector = Callable[[Pixels, Box], bool]
+"""Says whether a face is found in the picture at that place, or near it."""
 
 
-def centerface(pixels: Pixels) -> list[Box]:
-    """Return the boxes that the platform's own detector finds."""
+def centerface(pixels: Pixels, box: Box) -> bool:
+    """Say whether the platform's own detector finds this face in the whole picture."""
     height, width = pixels.shape[:2]
     size = faces.detector_size(width, height)
     found = faces.find_faces(cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR))
-    return [
-        (face.left * width, face.top * height, face.right * width, face.bottom * height)
-        for face in found
-    ]
+    return hit(box, [in_pixels(face, width=width, height=height) for face in found])
+
+
+def in_pixels(face: faces.Face, *, width: int, height: int) -> Box:
+    """Return a face's box in pixels."""
+    return (face.left * width, face.top * height, face.right * width, face.bottom * height)
 
 
 class Dlib:
-    """dlib's detectors and face embedding (https://github.com/davisking/dlib-models, CC0)."""
+    """dlib's detectors and face embedding (https://github.com/davisking/dlib-models, CC0).
+
+    The detectors are helped: they look at the face's surroundings alone, enlarged to the size that
+    suits them, so that what they don't find isn't missed for its size.
+    """
 
     def __init__(self, cache: Path) -> None:
         sys.path.insert(0, str(cache / "pip"))
@@ -246,13 +254,15 @@ class Dlib:
             str(models / "dlib_face_recognition_resnet_model_v1.dat")
         )
 
-    def hog(self, pixels: Pixels) -> list[Box]:
-        """Return what the HOG detector finds in the picture enlarged twice."""
-        return [self._box(found) for found in self._hog(pixels, 1)]
+    def hog(self, pixels: Pixels, box: Box) -> bool:
+        """Say whether the HOG detector finds this face."""
+        part, place = close_up(pixels, box)
+        return hit(place, [self._box(found) for found in self._hog(part)])
 
-    def net(self, pixels: Pixels) -> list[Box]:
-        """Return what the neural detector finds in the picture enlarged twice."""
-        return [self._box(found.rect) for found in self._net(pixels, 1)]
+    def net(self, pixels: Pixels, box: Box) -> bool:
+        """Say whether the neural detector finds this face."""
+        part, place = close_up(pixels, box)
+        return hit(place, [self._box(found.rect) for found in self._net(part)])
 
     def embedding(self, pixels: Pixels, box: Box) -> np.ndarray:
         """Return the 128 numbers that stand for the person in `box`."""
@@ -269,6 +279,17 @@ class Dlib:
     @staticmethod
     def _box(found: Any) -> Box:
         return (found.left(), found.top(), found.right(), found.bottom())
+
+
+def close_up(pixels: Pixels, box: Box) -> tuple[Pixels, Box]:
+    """Return a face's surroundings with the face `CLOSE_UP` high, and where it is in them."""
+    across, down = (box[2] - box[0]) * 0.6, (box[3] - box[1]) * 0.6
+    x0, y0 = max(0, int(box[0] - across)), max(0, int(box[1] - down))
+    part = pixels[y0 : int(box[3] + down) + 1, x0 : int(box[2] + across) + 1]
+    scale = CLOSE_UP / (box[3] - box[1])
+    place = np.array([box[0] - x0, box[1] - y0, box[2] - x0, box[3] - y0]) * scale
+    enlarged = cv2.resize(part, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
+    return np.ascontiguousarray(enlarged), tuple(place)
 
 
 def hit(box: Box, found: list[Box]) -> bool:
@@ -307,18 +328,13 @@ def judge(
     plain = privacy.apply(raw, PrivacyPolicy(), max_edge=MAX_EDGE).pixels
     safe = privacy.apply(raw, PrivacyPolicy(face_blur=True), max_edge=MAX_EDGE).pixels
     found = privacy.faces_of(raw)
-    boxes_before = {name: detect(plain) for name, detect in detectors.items()}
-    boxes_after = {name: detect(safe) for name, detect in detectors.items()}
     for one in placed:
         one.covered = coverage(one.box, frame, found)
         box = scaled(one.box, frame, plain)
-        one.before = {name: hit(box, boxes_before[name]) for name in detectors}
-        one.after = {name: hit(box, boxes_after[name]) for name in detectors}
+        one.before = {name: detect(plain, box) for name, detect in detectors.items()}
+        one.after = {name: detect(safe, box) for name, detect in detectors.items()}
     real = [one.box for one in placed]
-    edges = (raw.width, raw.height, raw.width, raw.height)
-    own = [
-        tuple(np.array([face.left, face.top, face.right, face.bottom]) * edges) for face in found
-    ]
+    own = [in_pixels(face, width=raw.width, height=raw.height) for face in found]
     false = sum(not any(_overlap(box, face) > 0.1 for face in real) for box in own)
     return plain, safe, false
 
@@ -453,13 +469,6 @@ def sheet(cells: list[tuple[str, Pixels]], file: Path, *, across: int, size: int
     cv2.imwrite(str(file), np.vstack(rows)[:, :, ::-1])
 
 
-def around(box: Box, pixels: Pixels) -> Pixels:
-    """Return a face with its surroundings."""
-    across, down = box[2] - box[0], box[3] - box[1]
-    x0, y0 = max(0, int(box[0] - across)), max(0, int(box[1] - down))
-    return pixels[y0 : int(box[3] + down) + 1, x0 : int(box[2] + across) + 1]
-
-
 def main() -> int:
     """Measure and tell."""
     parser = argparse.ArgumentParser(
@@ -508,10 +517,10 @@ def main() -> int:
                 name = f"{one.photo.name} {size}px {frame[1]}p"
                 box = scaled(one.box, frame, plain)
                 if one.covered < COVERED:
-                    misses += [(name, around(box, plain)), (name, around(box, safe))]
+                    misses += [(name, close_up(plain, box)[0]), (name, close_up(safe, box)[0])]
                 elif any(one.after.values()):
                     by = "+".join(key for key, value in one.after.items() if value)
-                    again += [(name, around(box, plain)), (by, around(box, safe))]
+                    again += [(name, close_up(plain, box)[0]), (by, close_up(safe, box)[0])]
                 if dlib is not None and size >= 80:
                     both = dlib.embedding(plain, box), dlib.embedding(safe, box)
                     embedded.append((one.photo, *both))

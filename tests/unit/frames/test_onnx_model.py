@@ -1,12 +1,16 @@
 """Models in packages.
 
-Guards: what can't be found, loaded or run is one typed error; a model is loaded once however
-many threads ask for it first; a load that failed is tried again; numbers that are not finite
-never come back.
+Guards: onnxruntime's reports to its makers are off before it begins; what can't be found, loaded
+or run is one typed error; a model is loaded once however many threads ask for it first; a load
+that failed is tried again; numbers that are not finite never come back.
 """
 
+import os
+import subprocess
+import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -52,6 +56,22 @@ def test_numbers_that_are_not_finite():
     nothing = {"input_0": np.full((1, 224, 224, 3), np.nan, dtype=np.float32)}
     with pytest.raises(ModelFailed, match="not finite"):
         OnnxModel(**NAMES, outputs=("4195",)).run(nothing)
+
+
+def test_onnxruntime_reports_nothing(tmp_path: Path):
+    program = f"""
+import os, sys
+import numpy as np
+from apps.frames.onnx_model import OnnxModel
+assert "onnxruntime" not in sys.modules
+model = OnnxModel(**{NAMES}, outputs=("4195",))
+model.run({{"input_0": np.zeros((1, 224, 224, 3), dtype=np.float32)}})
+"""
+    told = {"CI", "ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME"}  # each would hide a failure
+    environment = {name: value for name, value in os.environ.items() if name not in told}
+    command = [sys.executable, "-c", program]
+    subprocess.run(command, check=True, timeout=60, env={**environment, "HOME": str(tmp_path)})
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_it_is_loaded_once():
