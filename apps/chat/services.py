@@ -60,4 +60,8 @@ def services() -> Services:
 def privacy_policy() -> PrivacyPolicy:
     """Return which privacy filters are on."""
     live = current()
-    return PrivacyPolicy(face_blur=live.enable_face_blur, nsfw=live.enable_nsfw_filter)
+    return PrivacyPolicy(
+        face_blur=live.enable_face_blur,
+        nsfw=live.enable_nsfw_filter,
+        nsfw_threshold=settings.NSFW_THRESHOLD,
+    )

@@ -8,7 +8,14 @@ const MOST_TURNS = 100;
 /** Closer to the end than this counts as reading the newest, px. */
 const NEAR_END = 48;
 
-const GENTLE = new Set(["busy", "rate_limited", "no_stream", "no_frame", "stream_stalled"]);
+const GENTLE = new Set([
+  "busy",
+  "rate_limited",
+  "no_stream",
+  "no_frame",
+  "stream_stalled",
+  "nsfw_refused",
+]);
 
 /** One question with its answer. */
 class Turn {

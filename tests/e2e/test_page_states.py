@@ -326,6 +326,30 @@ def test_a_model_that_is_down_says_so_and_can_be_tried_again(open_tab: OpenTab):
     tab.expect_state("streaming")
 
 
+@pytest.mark.parametrize(
+    ("code", "tone", "detail"),
+    [
+        ("nsfw_refused", "warn", "The picture was judged indecent and dropped."),
+        ("filter_failed", "bad", "Face blur is on but could not run."),
+    ],
+)
+def test_a_picture_that_a_privacy_filter_holds_back_is_told_of(
+    open_tab: OpenTab, code: str, tone: str, detail: str
+):
+    tab = open_tab()
+    tab.start()
+    question = tab.ask("What do you see?")
+    tab.fail(question, code, detail)
+    problem = tab.page.locator(".problem")
+    expect(problem).to_contain_text(detail)
+    expect(problem).to_have_attribute("data-tone", tone)
+    expect(tab.page.locator("#announcer")).to_have_text(detail)
+    tab.expect_state("streaming")
+    tab.page.get_by_role("button", name="Try again").click()
+    tab.answer(tab.sent("chat")[-1]["id"], "A star.")
+    expect(tab.part("answer")).to_have_text("A star.")
+
+
 def test_a_full_server_says_so_and_is_tried_again(open_tab: OpenTab):
     full = {"error": "session_limit", "detail": "All sessions are taken."}
     tab = open_tab(token=(503, full))

@@ -15,3 +15,9 @@ def raw_frame(
     pixels = np.full((height, width, 3), colour, dtype=np.uint8)
     image = VideoFrame.from_ndarray(pixels, format="rgb24").reformat(format="yuv420p")
     return RawFrame(image=image, captured_at=time.time())
+
+
+def raw_picture(pixels: np.ndarray) -> RawFrame:
+    """A decoded frame (YUV 4:2:0) of uint8 RGB (height, width, 3), captured now."""
+    image = VideoFrame.from_ndarray(pixels, format="rgb24").reformat(format="yuv420p")
+    return RawFrame(image=image, captured_at=time.time())
