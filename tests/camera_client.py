@@ -31,9 +31,9 @@ class SceneTrack(VideoStreamTrack):
 
     async def recv(self) -> VideoFrame:
         """Return the next frame, 30 a second."""
-        while self.paused:
-            await asyncio.sleep(0.02)
         timestamp, time_base = await self.next_timestamp()
+        while self.paused:
+            timestamp, time_base = await self.next_timestamp()
         noise = self._rng.integers(-3, 4, self.picture.shape, dtype=np.int16)
         pixels = np.clip(self.picture.astype(np.int16) + noise, 0, 255).astype(np.uint8)
         frame = VideoFrame.from_ndarray(pixels, format="rgb24")

@@ -1,8 +1,8 @@
 """When a frame was captured, by the sender's own clock, told in ours.
 
 A sender report (RFC 3550 section 6.4.1) says which moment N of the sender's clock an RTP timestamp
-R stands for, so a frame of timestamp r was captured at S = N + (r - R) / 90000 by that clock. How far
-that clock is from ours is not known, but whatever arrives took at least the way: the smallest
+R stands for, so a frame of timestamp r was captured at S = N + (r - R) / 90000 by that clock. How
+far that clock is from ours is not known, but whatever arrives took at least the way: the smallest
 difference between arrival and sender's time, over reports and frames of the last minute, is the
 clocks' offset plus the fastest way; half of the shortest round trip is taken for that way:
 
