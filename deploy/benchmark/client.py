@@ -13,8 +13,8 @@ import json
 import random
 import sys
 import time
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
-from functools import partial
 from typing import Any
 
 from deploy.benchmark.camera import CameraUser, Message
@@ -100,6 +100,11 @@ class Asker:
         tell(**note)
 
 
+async def ask(config: dict[str, Any]) -> None:
+    """Ask with one camera."""
+    await Asker(config).run()
+
+
 async def hold(config: dict[str, Any]) -> None:
     """Keep streams open until standard input closes."""
     shape = SHAPES[config["shape"]]
@@ -152,9 +157,13 @@ async def churn(config: dict[str, Any]) -> None:
 def main() -> None:
     """Do what the command line's JSON says."""
     config = json.loads(sys.argv[1])
-    roles = {"ask": lambda: Asker(config).run(), "hold": partial(hold, config)}
-    roles |= {"churn": partial(churn, config), "crowd": partial(crowd, config)}
-    asyncio.run(roles[config["role"]]())
+    roles: dict[str, Callable[[dict[str, Any]], Coroutine[Any, Any, None]]] = {
+        "ask": ask,
+        "crowd": crowd,
+        "hold": hold,
+        "churn": churn,
+    }
+    asyncio.run(roles[config["role"]](config))
 
 
 if __name__ == "__main__":

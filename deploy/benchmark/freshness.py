@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from unittest.mock import patch
 
+import numpy as np
 from aiortc.rtcdtlstransport import RTCDtlsTransport
 
 from apps.frames.types import RawFrame
@@ -177,7 +178,7 @@ async def _frames(peer: PeerSession) -> AsyncIterator[tuple[RawFrame, float]]:
 
 
 def _age(frame: RawFrame, decoded_at: float) -> int | None:
-    luma = frame.image.reformat(format="gray").to_ndarray()
+    luma = frame.image.reformat(format="gray").to_ndarray().astype(np.uint8)
     try:
         return timecode.age_ms(timecode.read(luma), at=decoded_at)
     except timecode.Unreadable:

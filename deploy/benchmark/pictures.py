@@ -8,7 +8,7 @@ import asyncio
 import time
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Final
+from typing import Any, Final
 
 import av
 import numpy as np
@@ -98,7 +98,7 @@ class ClipTrack(_Paced):
         self._clip = clip
         self._number = 0
 
-    async def recv(self) -> Packet:  # type: ignore[override]
+    async def recv(self) -> Packet[Any]:
         """Return the next encoded frame, which aiortc sends as it is."""
         timestamp = await self._tick()
         packet = Packet(self._clip[self._number % len(self._clip)])

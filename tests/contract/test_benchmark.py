@@ -1,4 +1,4 @@
-"""`scripts/benchmark.py` against a running platform: it reads its timecodes, and its figures hold."""
+"""`scripts/benchmark.py` with a platform: it reads its timecodes, and its figures hold together."""
 
 import json
 import subprocess
