@@ -31,7 +31,7 @@ Progress = Callable[[str, int, int], None]
 
 FRAMERATES: Final = (30, 10, 5, 2)
 FRAMES: Final = 25
-MAX_SECONDS: Final = 14.0
+MAX_SECONDS: Final = 6.0
 _SETTLE_SECONDS: Final = 1.5
 
 
