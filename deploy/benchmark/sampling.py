@@ -3,10 +3,13 @@
 import asyncio
 import os
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import psutil
+
+from apps.inference.gpus import read_gpus
 
 
 def usage(process: psutil.Process) -> dict[str, Any]:
@@ -73,24 +76,6 @@ class GpuMonitor:
 
     async def _sample(self) -> None:
         while True:
-            gpus = await asyncio.to_thread(_gpus)
-            self.samples.append({"at": time.time(), "gpus": gpus})
+            gpus = await asyncio.to_thread(read_gpus)
+            self.samples.append({"at": time.time(), "gpus": [asdict(gpu) for gpu in gpus]})
             await asyncio.sleep(1)
-
-
-def _gpus() -> list[dict[str, int]]:
-    import pynvml
-
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError:
-        return []
-    found = []
-    for index in range(pynvml.nvmlDeviceGetCount()):
-        handle = pynvml.nvmlDeviceGetHandleByIndex(index)
-        rates, memory = (
-            pynvml.nvmlDeviceGetUtilizationRates(handle),
-            pynvml.nvmlDeviceGetMemoryInfo(handle),
-        )
-        found.append({"percent": int(rates.gpu), "memory_mb": int(memory.used / 1e6)})
-    return found
