@@ -98,7 +98,7 @@ class ClipTrack(_Paced):
         self._clip = clip
         self._number = 0
 
-    async def recv(self) -> Packet[Any]:
+    async def recv(self) -> "Packet[Any]":
         """Return the next encoded frame, which aiortc sends as it is."""
         timestamp = await self._tick()
         packet = Packet(self._clip[self._number % len(self._clip)])
