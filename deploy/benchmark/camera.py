@@ -8,7 +8,14 @@ from contextlib import suppress
 from typing import Any, Self
 
 import httpx
-from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc import (
+    MediaStreamTrack,
+    RTCConfiguration,
+    RTCPeerConnection,
+    RTCRtpSender,
+    RTCSessionDescription,
+)
+from aiortc.rtcrtpparameters import RTCRtpCodecCapability
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
@@ -75,10 +82,13 @@ class CameraUser:
         if self._socket is not None:
             await self._socket.send(json.dumps(message))
 
-    async def stream(self, track: MediaStreamTrack, *, patience: float = 30) -> None:
+    async def stream(
+        self, track: MediaStreamTrack, *, codec: str = "VP8", patience: float = 30
+    ) -> None:
         """Offer the track; return once the server has its pictures."""
         self._peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-        self._peer.addTransceiver(track, direction="sendonly")
+        transceiver = self._peer.addTransceiver(track, direction="sendonly")
+        transceiver.setCodecPreferences(_codecs(codec))
         await self._peer.setLocalDescription(await self._peer.createOffer())
         self._answer = asyncio.get_running_loop().create_future()
         async with asyncio.timeout(patience):
@@ -111,3 +121,10 @@ class CameraUser:
                 held = (time.monotonic() - heard) * 1000
                 await self.send(type="ping", **({"echo": at, "held": held} if at else {}))
                 await asyncio.sleep(BEAT_SECONDS)
+
+
+def _codecs(name: str) -> list[RTCRtpCodecCapability]:
+    capabilities = RTCRtpSender.getCapabilities("video")
+    known = capabilities.codecs if capabilities else []
+    wanted = (f"VIDEO/{name}", "VIDEO/RTX")
+    return [codec for codec in known if codec.mimeType.upper() in wanted]

@@ -35,6 +35,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add("--live", action="store_true", help="also hold the streams in live mode")
     add("--live-rate", type=float, default=2.0, help="live mode's frames a second (2)")
     add("--shape", default="idle", help="what held streams send: idle, 720p15 or 720p30")
+    add("--codec", default="VP8", choices=["VP8", "H264"], help="what they are coded in")
     add("--churn", type=int, default=0, metavar="N", help="connects and disconnects")
     add("--throughput", action="store_true", help="8 questioners against a bare client")
     add("--questions-each", type=int, default=5, help="of each of the 8 questioners (5)")
@@ -132,6 +133,7 @@ async def _hold_all(options: argparse.Namespace, platform: Any, model: Child) ->
             model,
             streams=streams,
             shape=options.shape,
+            codec=options.codec,
             live=live,
             questions=min(20, options.num_requests),
             progress=progress,

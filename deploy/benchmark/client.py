@@ -107,8 +107,8 @@ async def ask(config: dict[str, Any]) -> None:
 
 async def hold(config: dict[str, Any]) -> None:
     """Keep streams open until standard input closes."""
-    shape = SHAPES[config["shape"]]
-    clip = encoded_clip(shape)
+    shape, codec = SHAPES[config["shape"]], config["codec"]
+    clip = encoded_clip(shape, codec=codec)
     answers = 0
 
     def hear(message: Message, at: float) -> None:
@@ -118,7 +118,7 @@ async def hold(config: dict[str, Any]) -> None:
     async with AsyncExitStack() as open_users:
         for _ in range(config["streams"]):
             camera = await open_users.enter_async_context(user(config, hear))
-            await camera.stream(ClipTrack(clip, shape.framerate))
+            await camera.stream(ClipTrack(clip, shape.framerate), codec=codec)
             if config.get("live"):
                 await camera.send(type="live", prompt="What do you see?", rate=config["live"])
             tell(open=True)

@@ -8,13 +8,14 @@ import asyncio
 import time
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import av
 import numpy as np
 from aiortc import MediaStreamTrack
 from av import VideoFrame
 from av.packet import Packet
+from av.video.codeccontext import VideoCodecContext
 
 from deploy.benchmark import timecode
 
@@ -107,17 +108,26 @@ class ClipTrack(_Paced):
         return packet
 
 
-def encoded_clip(shape: Shape, *, seconds: float = 4.0) -> list[bytes]:
-    """Return a clip of VP8 frames at the shape's bitrate; the first alone is a keyframe."""
-    context = av.CodecContext.create("libvpx", "w")
+_ENCODERS: Final = {
+    "VP8": ("libvpx", {"deadline": "realtime", "cpu-used": "6", "lag-in-frames": "0"}),
+    "H264": ("libx264", {"preset": "veryfast", "tune": "zerolatency", "profile": "baseline"}),
+}
+
+
+def encoded_clip(shape: Shape, *, codec: str = "VP8", seconds: float = 4.0) -> list[bytes]:
+    """Return a clip of frames at the shape's bitrate; the first alone is a keyframe."""
+    encoder, options = _ENCODERS[codec]
+    # PyAV's types know the kind of a codec by its literal name only.
+    context = cast(VideoCodecContext, av.CodecContext.create(encoder, "w"))
     context.width, context.height, context.pix_fmt = shape.width, shape.height, "yuv420p"
     context.time_base = Fraction(1, int(shape.framerate))
     context.bit_rate = shape.bitrate
     context.gop_size = 10_000
-    context.options = {"deadline": "realtime", "cpu-used": "6", "lag-in-frames": "0"}
+    context.options = options
     clip: list[bytes] = []
     for number in range(int(seconds * shape.framerate)):
         frame = VideoFrame.from_ndarray(scene(shape.width, shape.height, step=number), "yuv420p")
         frame.pts = number
         clip += [bytes(packet) for packet in context.encode(frame)]
+    clip += [bytes(packet) for packet in context.encode(None)]
     return clip

@@ -61,6 +61,7 @@ async def hold(
     *,
     streams: int,
     shape: str,
+    codec: str,
     live: float,
     questions: int,
     progress: Progress,
@@ -71,7 +72,12 @@ async def hold(
         live: frames a second of live mode in each stream; 0 for none.
         questions: how many the additional camera asks; 0 for none.
     """
-    found: dict[str, Any] = {"streams": streams, "shape": shape, "live_rate": live}
+    found: dict[str, Any] = {
+        "streams": streams,
+        "shape": shape,
+        "codec": codec,
+        "live_rate": live,
+    }
     base_cpu, base = 0.0, None
     if platform.web is not None:
         await asyncio.sleep(2)
@@ -83,7 +89,7 @@ async def hold(
         opened += "open" in line
         progress(f"{streams} streams, {'live' if live else 'idle'}", opened, streams)
 
-    config = {**_login(platform), "role": "hold", "streams": streams, "shape": shape, "live": live}
+    config = {**_login(platform), **found, "role": "hold", "live": live}
     async with Child("client", config, on_note=note) as client:
         await client.note_with("ready")
         await asyncio.sleep(SETTLE_SECONDS)
