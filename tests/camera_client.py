@@ -18,16 +18,22 @@ Message = dict[str, Any]
 
 
 class SceneTrack(VideoStreamTrack):
-    """A video track that shows ``picture``, uint8 RGB (height, width, 3), with camera noise."""
+    """A video track that shows ``picture``, uint8 RGB (height, width, 3), with camera noise.
+
+    While ``paused`` it sends nothing.
+    """
 
     def __init__(self, picture: np.ndarray) -> None:
         super().__init__()
         self.picture = picture
+        self.paused = False
         self._rng = np.random.default_rng(0)
 
     async def recv(self) -> VideoFrame:
         """Return the next frame, 30 a second."""
         timestamp, time_base = await self.next_timestamp()
+        while self.paused:
+            timestamp, time_base = await self.next_timestamp()
         noise = self._rng.integers(-3, 4, self.picture.shape, dtype=np.int16)
         pixels = np.clip(self.picture.astype(np.int16) + noise, 0, 255).astype(np.uint8)
         frame = VideoFrame.from_ndarray(pixels, format="rgb24")

@@ -17,4 +17,5 @@ def told_limits() -> dict[str, float]:
         "idle_seconds": settings.SESSION_IDLE_SECONDS,
         "frame_width": settings.MAX_FRAME_WIDTH,
         "frame_height": settings.MAX_FRAME_HEIGHT,
+        "frame_edge": settings.FRAME_MAX_EDGE,
     }

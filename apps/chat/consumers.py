@@ -217,7 +217,8 @@ class SessionConsumer(AsyncWebsocketConsumer):
     async def _act(self, message: protocol.ClientMessage) -> None:
         match message:
             case protocol.Ping():
-                await self._say(protocol.Pong())
+                self._note_round_trip(message)
+                await self._say(protocol.Pong(at=round(time.time() * 1000, 1)))
             case protocol.Chat():
                 await self._ask(message)
             case protocol.Resume():
@@ -232,6 +233,12 @@ class SessionConsumer(AsyncWebsocketConsumer):
                 self._stop_live()
             case protocol.Candidate():
                 pass  # The client's own checks tell its address: see Candidate.
+
+    def _note_round_trip(self, ping: protocol.Ping) -> None:
+        peer = self.process.host.get(self.session_id)
+        seconds = ping.round_trip(now=time.time())
+        if peer is not None and seconds is not None:
+            peer.note_round_trip(seconds)
 
     async def _ask(self, chat: protocol.Chat) -> None:
         position = await self.process.asking.take(

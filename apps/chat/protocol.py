@@ -161,9 +161,30 @@ class LiveStop:
 
 @dataclass(frozen=True, kw_only=True)
 class Ping:
-    """The client's heartbeat."""
+    """The client's heartbeat.
+
+    Attributes:
+        echo: ``at`` of the last pong, if there was one.
+        held: ms from that pong's arrival at the client to this ping. Together they tell the round
+            trip, as LSR and DLSR do in RTCP (RFC 3550 section 6.4.1).
+    """
 
     type: ClassVar[Literal["ping"]] = "ping"
+    echo: float | None = None
+    held: float | None = None
+
+    def __post_init__(self) -> None:
+        for value in (self.echo, self.held):
+            _require(
+                value is None or (isinstance(value, int | float) and not isinstance(value, bool)),
+                "echo and held must be numbers, in milliseconds.",
+            )
+
+    def round_trip(self, *, now: float) -> float | None:
+        """Return the round trip in seconds at ``now`` (s since the epoch), if it can be told."""
+        if self.echo is None or self.held is None:
+            return None
+        return now - (self.echo + self.held) / 1000
 
 
 ClientMessage = Chat | Cancel | Resume | Offer | Candidate | Live | LiveStop | Ping
@@ -335,9 +356,10 @@ class Notice:
 
 @dataclass(frozen=True, kw_only=True)
 class Pong:
-    """Reply to a ping."""
+    """Reply to a ping, sent ``at`` (ms since the epoch)."""
 
     type: ClassVar[Literal["pong"]] = "pong"
+    at: float
 
 
 ServerMessage = (

@@ -20,7 +20,7 @@ _SEAL: Final = object()
 
 @dataclass(frozen=True, eq=False)
 class RawFrame:
-    """A decoded frame as the camera sent it; `captured_at` is its arrival, seconds since epoch."""
+    """A decoded frame as the camera sent it; `captured_at` is seconds since epoch."""
 
     image: VideoFrame
     captured_at: float

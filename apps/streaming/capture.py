@@ -8,6 +8,7 @@ from apps.frames import privacy
 from apps.frames.privacy import PrivacyPolicy
 from apps.frames.store import FrameStore
 from apps.streaming import metrics
+from apps.streaming.errors import StreamStalled
 from apps.streaming.peer import PeerSession
 
 
@@ -38,11 +39,14 @@ async def snapshot(
     """Take the freshest frame, filter it, encode it and store it.
 
     Filtering and encoding run in a thread, off the event loop. `max_age` and `timeout` (seconds)
-    bound the frame's age and the wait for a fresh one. Raises `CaptureFailed` (one of its kinds),
+    bound the frame's age and the wait for a fresh one: pictures that are older than that when they
+    get here are as good as none. Raises `CaptureFailed` (one of its kinds),
     `apps.frames.privacy.FilterFailed`, or Redis's own errors; nothing is stored then.
     """
     asked_at = time.monotonic()
     raw = await peer.capture(max_age=max_age, timeout=timeout)
+    if time.time() - raw.captured_at > max_age:
+        raise StreamStalled("The camera's pictures arrive too late to answer on.")
     frame = await asyncio.to_thread(privacy.apply, raw, policy, max_edge=max_edge)
     encoded = await store.put(session_id, frame_id, frame, quality=quality)
     metrics.SNAPSHOT_DURATION.observe(time.monotonic() - asked_at)

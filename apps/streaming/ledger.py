@@ -11,7 +11,7 @@ _MAX_ARRIVALS = 512
 
 
 class StreamLedger:
-    """Counters of one stream, and when its frames arrived.
+    """Counters of one stream, and when its frames were captured.
 
     The decoder thread writes `refused` and `damaged`, the event loop everything else, so no
     counter has two writers. `on_refused` is called in the decoder thread, for the first frame
@@ -69,13 +69,13 @@ class StreamLedger:
         self.overrun += count
         metrics.FRAMES_DROPPED.inc(count)
 
-    def arrive(self, timestamp: int, at: float) -> None:
-        """Note when (seconds since epoch) the encoded frame of `timestamp` was complete."""
+    def arrive(self, timestamp: int, captured_at: float) -> None:
+        """Note that a frame is complete, and when it was captured (seconds since epoch)."""
         if len(self._arrivals) >= _MAX_ARRIVALS:
             # Frames that were dropped are never claimed.
             self._arrivals.clear()
-        self._arrivals[timestamp] = at
+        self._arrivals[timestamp] = captured_at
 
-    def claim_arrival(self, timestamp: int | None) -> float | None:
-        """Return when that frame arrived, or None when nobody noted it."""
+    def claim_capture(self, timestamp: int | None) -> float | None:
+        """Return when that frame was captured, or None when nobody noted it."""
         return self._arrivals.pop(timestamp, None) if timestamp is not None else None

@@ -17,7 +17,7 @@ CAPTURE_WAIT = Histogram(
 )
 FRAME_AGE = Histogram(
     "qwencam_frame_age_seconds",
-    "Age of the frame handed out, from its arrival.",
+    "Age of the frame handed out, from its capture.",
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5),
 )
 SNAPSHOT_DURATION = Histogram(

@@ -36,6 +36,7 @@ from apps.streaming.errors import (
 from apps.streaming.ice import bind_within, with_public_address
 from apps.streaming.ledger import StreamLedger
 from apps.streaming.receiving import DecoderInbox, fit
+from apps.streaming.sender_clock import SenderClock
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +44,10 @@ PeerState = Literal["connecting", "connected", "stalled", "closed"]
 
 _FPS_WEIGHT: Final = 0.1
 """Weight of the newest interval between frames in the smoothed frame rate."""
+
+STALL_PATIENCE_SECONDS: Final = 3.0
+"""A stream that has delivered before gets this long for its next frame: a keyframe asked for, sent
+and lost once. Far less than the silence that ends a peer, so that a stall is told as what it is."""
 
 _CLOSE_SECONDS: Final = 5.0
 
@@ -79,11 +84,13 @@ class PeerSession:
         self._connection = RTCPeerConnection(RTCConfiguration(iceServers=list(config.ice_servers)))
         self._receiver: RTCRtpReceiver | None = None
         self._ledger = StreamLedger(on_refused=self._refused)
+        self._clock = SenderClock()
         self._inbox: DecoderInbox | None = None
         self._reader: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
         self._newest: RawFrame | None = None
         self._newest_at = 0.0
+        self._newest_captured = 0.0
         self._next: asyncio.Future[RawFrame | None] | None = None
         self._interval = 0.0
         self._frames_in = 0
@@ -119,7 +126,9 @@ class PeerSession:
     async def _negotiate(self, offer: str) -> str:
         transceiver = self._prepare_transceiver()
         await self._connection.setRemoteDescription(RTCSessionDescription(sdp=offer, type="offer"))
-        self._inbox = fit(transceiver, limits=self._config.limits, ledger=self._ledger)
+        self._inbox = fit(
+            transceiver, limits=self._config.limits, ledger=self._ledger, clock=self._clock
+        )
         await self._connection.setLocalDescription(await self._connection.createAnswer())
         self._receiver = transceiver.receiver
         self._reader = asyncio.create_task(self._read(transceiver.receiver.track))
@@ -159,16 +168,21 @@ class PeerSession:
             return "frame_too_large"
         return "stream_stalled" if self.state == "stalled" else None
 
-    async def capture(self, *, max_age: float, timeout: float) -> RawFrame:
-        """Return the newest frame if it is at most `max_age` seconds old, or else the next one.
+    def note_round_trip(self, seconds: float) -> None:
+        """Take a round trip measured between here and the camera's page."""
+        self._clock.round_trip(seconds, at=time.time())
 
-        Waits for it for up to `timeout` seconds. Raises `NoStream` when the peer is closed or
+    async def capture(self, *, max_age: float, timeout: float) -> RawFrame:
+        """Return the newest frame if captured at most `max_age` seconds ago, or else the next one.
+
+        Waits for it for up to `timeout` seconds (`STALL_PATIENCE_SECONDS` at most once the camera
+        has sent frames). Raises `NoStream` when the peer is closed or
         closes meanwhile, `FrameTooLarge`, `NoFrame` when the camera has sent none yet, and
         `StreamStalled` when it has stopped sending.
         """
         asked_at = time.monotonic()
         frame = self._newest
-        if frame is None or self._ledger.refusing or asked_at - self._newest_at > max_age:
+        if frame is None or self._ledger.refusing or asked_at - self._newest_captured > max_age:
             frame = await self._wait_for_next(timeout)
         metrics.CAPTURE_WAIT.observe(time.monotonic() - asked_at)
         metrics.FRAME_AGE.observe(max(0.0, time.time() - frame.captured_at))
@@ -179,6 +193,8 @@ class PeerSession:
             raise NoStream("The camera is not connected.")
         if self._next is None:
             self._next = self._loop.create_future()
+        if self._newest is not None and not self._ledger.refusing:
+            timeout = min(timeout, STALL_PATIENCE_SECONDS)
         try:
             frame = await asyncio.wait_for(asyncio.shield(self._next), timeout)
         except TimeoutError:
@@ -212,14 +228,16 @@ class PeerSession:
 
     def _take(self, image: VideoFrame) -> None:
         now = time.monotonic()
-        arrived_at = self._ledger.claim_arrival(image.pts)
-        frame = RawFrame(image=image, captured_at=arrived_at or time.time())
+        frame = RawFrame(
+            image=image, captured_at=self._ledger.claim_capture(image.pts) or time.time()
+        )
         self._smooth(now - self._newest_at)
         resized = self._newest is None or (frame.width, frame.height) != (
             self._newest.width,
             self._newest.height,
         )
         self._newest, self._newest_at = frame, now
+        self._newest_captured = now - max(0.0, time.time() - frame.captured_at)
         self._frames_in += 1
         metrics.FRAMES_RECEIVED.inc()
         if self._next is not None:

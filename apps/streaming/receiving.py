@@ -1,10 +1,11 @@
-"""The three places where a stream's receiver differs from aiortc's own.
+"""The four places where a stream's receiver differs from aiortc's own.
 
 - Its decoder's queue is bounded: aiortc's is not, so a slow decoder would fall behind for ever.
 - A frame is released with its last packet. aiortc waits for the next frame's first packet: one
   frame's time late, half a second at 2 frames a second.
 - A gap that no retransmission fills is left behind after half a second. aiortc waits until 512
   packets are buffered, many seconds of a slow stream.
+- Sender reports are heard, so that a frame's age counts from its capture.
 
 They replace private attributes of `RTCRtpReceiver`, so they are tied to the versions they were
 tested with. With another version the stream runs on aiortc's own, still behind `decoder`'s guard.
@@ -19,14 +20,16 @@ from collections.abc import Sequence
 from typing import Final
 
 import aiortc
+from aiortc import RTCRtpReceiver
 from aiortc.jitterbuffer import JitterBuffer, JitterFrame
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
-from aiortc.rtp import RtpPacket
+from aiortc.rtp import AnyRtcpPacket, RtcpSrPacket, RtpPacket
 from aiortc.utils import uint16_add, uint32_add
 
 from apps.streaming.decoder import LedgerCodec, Resync
 from apps.streaming.ledger import StreamLedger
 from apps.streaming.limits import FrameLimits
+from apps.streaming.sender_clock import SenderClock
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +48,22 @@ _JOIN_SECONDS: Final = 5.0
 Parcel = tuple[RTCRtpCodecParameters, JitterFrame]
 
 
+class SentFrame(JitterFrame):
+    """A frame that knows its sender's `ssrc` and RTP timestamp; aiortc rewrites `timestamp`."""
+
+    def __init__(self, data: bytes, timestamp: int, *, ssrc: int) -> None:
+        """Take a frame as it was sent."""
+        super().__init__(data, timestamp)
+        self.ssrc = ssrc
+        self.sent_timestamp = timestamp
+
+    def moved(self, timestamp: int) -> "SentFrame":
+        """Return the same frame at another `timestamp`."""
+        frame = SentFrame(self.data, self.sent_timestamp, ssrc=self.ssrc)
+        frame.timestamp = timestamp
+        return frame
+
+
 class FrameRun(JitterFrame):
     """Frames that became complete with one packet, oldest first.
 
@@ -52,20 +71,20 @@ class FrameRun(JitterFrame):
     lost.
     """
 
-    def __init__(self, frames: Sequence[JitterFrame], *, after_gap: bool) -> None:
+    def __init__(self, frames: Sequence[SentFrame], *, after_gap: bool) -> None:
         """Take `frames`, at least one."""
         super().__init__(frames[0].data, frames[0].timestamp)
         self.later = frames[1:]
         self.after_gap = after_gap
-        self._sent_at = frames[0].timestamp
+        self._frames = frames
 
-    def unfold(self) -> list[JitterFrame]:
+    def unfold(self) -> list[SentFrame]:
         """Return all frames, their timestamps moved as aiortc moved the first one's."""
-        moved = [JitterFrame(self.data, self.timestamp)]
-        for frame in self.later:
-            distance = uint32_add(frame.timestamp, -self._sent_at)
-            moved.append(JitterFrame(frame.data, self.timestamp + distance))
-        return moved
+        first = self._frames[0].sent_timestamp
+        return [
+            frame.moved(self.timestamp + uint32_add(frame.sent_timestamp, -first))
+            for frame in self._frames
+        ]
 
 
 class PromptJitterBuffer(JitterBuffer):
@@ -134,9 +153,9 @@ class PromptJitterBuffer(JitterBuffer):
             newest = self._packets[sequence_number % self._capacity]
             self._gap_since = newest.timestamp if newest else None
 
-    def _complete(self, packets: list[RtpPacket]) -> tuple[list[JitterFrame], int]:
+    def _complete(self, packets: list[RtpPacket]) -> tuple[list[SentFrame], int]:
         """Return the complete frames at the head of `packets`, and how many packets they are."""
-        frames: list[JitterFrame] = []
+        frames: list[SentFrame] = []
         used = 0
         for index, packet in enumerate(packets):
             if index > used and packet.timestamp != packets[used].timestamp:
@@ -149,7 +168,7 @@ class PromptJitterBuffer(JitterBuffer):
                 used = index + 1
         return frames, used
 
-    def _check_marker(self, packet: RtpPacket, frames: list[JitterFrame]) -> None:
+    def _check_marker(self, packet: RtpPacket, frames: list[SentFrame]) -> None:
         """Stop trusting markers when a frame goes on after its marked packet."""
         released = frames[-1].timestamp if frames else self._released
         if packet.timestamp == released and _payload(packet) and self._trusts_marker:
@@ -162,8 +181,9 @@ def _payload(packet: RtpPacket) -> bytes:
     return data
 
 
-def _joined(packets: list[RtpPacket]) -> JitterFrame:
-    return JitterFrame(b"".join(map(_payload, packets)), packets[0].timestamp)
+def _joined(packets: list[RtpPacket]) -> SentFrame:
+    first = packets[0]
+    return SentFrame(b"".join(map(_payload, packets)), first.timestamp, ssrc=first.ssrc)
 
 
 class DecoderInbox:
@@ -173,9 +193,16 @@ class DecoderInbox:
     with the next keyframe: newest wins. Stands in for the `queue.Queue` of aiortc's receiver.
     """
 
-    def __init__(self, *, ledger: StreamLedger, capacity: int = INBOX_CAPACITY) -> None:
+    def __init__(
+        self,
+        *,
+        ledger: StreamLedger,
+        clock: SenderClock | None = None,
+        capacity: int = INBOX_CAPACITY,
+    ) -> None:
         """Start empty and open."""
         self._ledger = ledger
+        self._clock = clock or SenderClock()
         self._capacity = capacity
         self._parcels: deque[Parcel] = deque()
         self._closed = False
@@ -204,7 +231,14 @@ class DecoderInbox:
             self._parcels.clear()
             self._parcels.append((codec, Resync()))
         self._parcels.append((codec, frame))
-        self._ledger.arrive(frame.timestamp, now)
+        self._ledger.arrive(frame.timestamp, self._captured_at(frame, now))
+
+    def _captured_at(self, frame: JitterFrame, now: float) -> float:
+        if not isinstance(frame, SentFrame):
+            return now
+        return self._clock.captured_at(
+            ssrc=frame.ssrc, timestamp=frame.sent_timestamp, arrived_at=now
+        )
 
     def get(self) -> Parcel | None:
         """Wait for the next frame; None when the inbox is closed (decoder thread)."""
@@ -233,9 +267,13 @@ class DecoderInbox:
 
 
 def fit(
-    transceiver: aiortc.RTCRtpTransceiver, *, limits: FrameLimits, ledger: StreamLedger
+    transceiver: aiortc.RTCRtpTransceiver,
+    *,
+    limits: FrameLimits,
+    ledger: StreamLedger,
+    clock: SenderClock,
 ) -> DecoderInbox | None:
-    """Give a negotiated transceiver its own limits, ledger, inbox and jitter buffer.
+    """Give a negotiated transceiver its own limits, ledger, inbox, jitter buffer and clock.
 
     Call between setRemoteDescription and createAnswer. Returns None, having changed nothing,
     with an aiortc this was not tested with.
@@ -247,12 +285,31 @@ def fit(
             ", ".join(TESTED_AIORTC),
         )
         return None
-    inbox = DecoderInbox(ledger=ledger)
+    inbox = DecoderInbox(ledger=ledger, clock=clock)
     receiver = transceiver.receiver
     transceiver._codecs = [_with_ledger(c, limits, ledger) for c in transceiver._codecs]
     setattr(receiver, "_RTCRtpReceiver__decoder_queue", inbox)  # noqa: B010
     setattr(receiver, "_RTCRtpReceiver__jitter_buffer", PromptJitterBuffer())  # noqa: B010
+    _hear_reports(receiver, clock)
     return inbox
+
+
+def _hear_reports(receiver: RTCRtpReceiver, clock: SenderClock) -> None:
+    """Let the clock hear of each sender report before aiortc does."""
+    handle = receiver._handle_rtcp_packet
+
+    async def hear(packet: AnyRtcpPacket) -> None:
+        if isinstance(packet, RtcpSrPacket):
+            info = packet.sender_info
+            clock.report(
+                ssrc=packet.ssrc,
+                ntp=info.ntp_timestamp,
+                timestamp=info.rtp_timestamp,
+                arrived_at=time.time(),
+            )
+        await handle(packet)
+
+    receiver._handle_rtcp_packet = hear  # type: ignore[method-assign]
 
 
 def _with_ledger(

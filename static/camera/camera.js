@@ -21,7 +21,7 @@ const KINDS = {
 const PICTURE = {
   width: { ideal: 1280 },
   height: { ideal: 720 },
-  frameRate: { ideal: 15, max: 30 },
+  frameRate: { ideal: 30, max: 30 },
 };
 
 export class Camera {

@@ -10,9 +10,10 @@ export class Composer {
   #running = false;
 
   /**
-   * @param {object} parts elements `form`, `field`, `send`, `cancel`; `onAsk(text)`; `onCancel()`.
+   * @param {object} parts elements `form`, `field`, `send`, `cancel`; `onAsk(text)`; `onCancel()`;
+   *   `onStir()` when a question may be on its way: the field has the focus, or its text changes.
    */
-  constructor({ form, field, send, cancel, onAsk, onCancel }) {
+  constructor({ form, field, send, cancel, onAsk, onCancel, onStir }) {
     this.#form = form;
     this.#field = field;
     this.#send = send;
@@ -23,6 +24,7 @@ export class Composer {
     });
     field.addEventListener("keydown", (event) => this.#key(event));
     field.addEventListener("input", () => this.#changed());
+    for (const kind of ["focus", "input"]) field.addEventListener(kind, () => onStir());
     cancel.addEventListener("click", () => onCancel());
     this.#changed();
   }

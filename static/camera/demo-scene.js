@@ -1,6 +1,6 @@
 /** A drawn scene of flat shapes that stands in for a camera. */
 
-const FRAMERATE = 15;
+const FRAMERATE = 30;
 
 export const COLOURS = Object.freeze({
   black: [0, 0, 0],

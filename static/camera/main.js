@@ -9,6 +9,7 @@ import { ModelWatch, ahead } from "./model-watch.js";
 import { PeerLink } from "./peer.js";
 import { Picture } from "./picture.js";
 import { Questions } from "./questions.js";
+import { Sending } from "./sending.js";
 import { CameraSession } from "./session.js";
 import { Sheet } from "./sheet.js";
 import { ProtocolSocket } from "./socket.js";
@@ -44,6 +45,10 @@ class CameraPage {
       iceServers: () => this.session.iceServers,
       onState: (state) => this.peerChanged(state),
       onOffer: () => this.offered(),
+    });
+    this.sending = new Sending({
+      live: () => this.live.on,
+      onChange: (sending) => this.peer.shape(sending),
     });
     this.model = new ModelWatch({
       onChange: (model, modelDetail) => this.learn({ model, modelDetail }),
@@ -90,6 +95,7 @@ class CameraPage {
       cancel: $("cancel"),
       onAsk: (text) => this.ask(text),
       onCancel: () => this.cancel(),
+      onStir: () => this.sending.stir(),
     });
     this.live = new LiveMode({
       screen,
@@ -112,8 +118,12 @@ class CameraPage {
     press("demo-scene", () => this.startScene());
     press("new-scene", () => this.picture.renewScene());
     press("end-session", () => this.endSession());
+    press("live-toggle", () => this.sending.refresh());
     for (const chip of document.querySelectorAll("[data-question]")) {
       chip.addEventListener("click", () => this.ask(chip.dataset.question));
+      for (const kind of ["pointerover", "pointerdown", "focus"]) {
+        chip.addEventListener(kind, () => this.sending.stir());
+      }
     }
     // A press before this program was there would have been lost.
     for (const button of document.querySelectorAll("[data-early]")) {
@@ -247,6 +257,7 @@ class CameraPage {
 
   welcomed({ limits }) {
     this.composer.limit(limits?.question_chars);
+    this.sending.limit(limits);
     for (const message of this.questions.recover()) this.socket.send(message);
     this.peer.signallingReady();
   }
@@ -290,6 +301,7 @@ class CameraPage {
 
   pictureChanged(facts) {
     this.learn(facts);
+    this.sending.use(this.picture.track);
     this.peer.use(this.picture.track);
     this.offerSwitch();
   }

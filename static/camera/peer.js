@@ -2,8 +2,6 @@
 
 import { Backoff } from "./backoff.js";
 
-const MAX_BITRATE = 1_500_000;
-const MAX_FRAMERATE = 15;
 /** A new connection must stand after this long, and a shaky one recover, ms. */
 const CONNECT_WITHIN = 10000;
 const RECOVER_WITHIN = 2500;
@@ -20,6 +18,8 @@ export class PeerLink {
   #track = null;
   #connection = null;
   #sender = null;
+  #encoding = {};
+  #shaping = Promise.resolve();
   #signalling = false;
   #backoff = new Backoff();
   #timer = 0;
@@ -48,6 +48,16 @@ export class PeerLink {
     if (this.#sender && this.state === "connected") return this.#sender.replaceTrack(track);
     if (this.#signalling) return this.#connect();
     return this.#waiting();
+  }
+
+  /**
+   * Send no more than this from now on, at once where a connection stands.
+   *
+   * @param {RTCRtpEncodingParameters} encoding as `decideSending` returns it.
+   */
+  shape(encoding) {
+    this.#encoding = encoding;
+    if (this.#sender) this.#reshape(this.#sender);
   }
 
   /** The socket stands: connect anew. */
@@ -94,14 +104,19 @@ export class PeerLink {
     connection.onconnectionstatechange = () => this.#changed(connection);
     const transceiver = connection.addTransceiver(this.#track, {
       direction: "sendonly",
-      sendEncodings: [{ maxBitrate: MAX_BITRATE, maxFramerate: MAX_FRAMERATE }],
+      sendEncodings: [this.#encoding],
     });
     this.#sender = transceiver.sender;
     await connection.setLocalDescription();
     if (connection !== this.#connection) return;
     this.offered = this.#send({ type: "offer", sdp: connection.localDescription.sdp });
     if (this.offered) this.#onOffer();
-    await preferResolution(transceiver.sender);
+    this.#reshape(transceiver.sender);
+  }
+
+  /** One change at a time: parameters that were read before another change are refused. */
+  #reshape(sender) {
+    this.#shaping = this.#shaping.then(() => reshape(sender, this.#encoding));
   }
 
   #changed(connection) {
@@ -159,8 +174,10 @@ export class PeerLink {
 }
 
 /** Text and small things stay legible when the line is thin: fewer frames rather than fewer pixels. */
-async function preferResolution(sender) {
+async function reshape(sender, encoding) {
   const parameters = sender.getParameters();
   parameters.degradationPreference = "maintain-resolution";
+  for (const sent of parameters.encodings) Object.assign(sent, encoding);
+  // A connection that has closed meanwhile, or a browser without one of these, sends as it does.
   await sender.setParameters(parameters).catch(() => {});
 }

@@ -25,6 +25,7 @@ export class ProtocolSocket {
   #timer = 0;
   #beat = 0;
   #heardAt = 0;
+  #pong = null;
   #failures = 0;
   #renew = false;
   #lastWords = null;
@@ -58,7 +59,7 @@ export class ProtocolSocket {
   hurry() {
     if (this.state === "retrying") this.#connect();
     else if (this.ready && Date.now() - this.#heardAt > SILENCE) this.#lost(0);
-    else if (this.ready) this.send({ type: "ping" });
+    else if (this.ready) this.#ping();
   }
 
   /** @returns {boolean} whether it went out. */
@@ -96,6 +97,7 @@ export class ProtocolSocket {
 
   #listen(socket) {
     this.#socket = socket;
+    this.#pong = null;
     this.#lastWords = null;
     this.#timer = setTimeout(() => this.#lost(0), OPENING);
     socket.onmessage = (event) => this.#hear(JSON.parse(event.data));
@@ -104,7 +106,10 @@ export class ProtocolSocket {
 
   #hear(message) {
     this.#heardAt = Date.now();
-    if (message.type === "pong") return;
+    if (message.type === "pong") {
+      this.#pong = { at: message.at, heard: performance.now() };
+      return;
+    }
     if (message.type === "ended") this.#lastWords = { reason: message.reason, note: message.note };
     if (message.type === "ready") this.#welcome();
     this.#onMessage(message);
@@ -116,11 +121,21 @@ export class ProtocolSocket {
     this.#backoff.reset();
     this.#beat = setInterval(() => this.#pulse(), BEAT);
     this.#become("ready");
+    this.#ping();
   }
 
   #pulse() {
     if (Date.now() - this.#heardAt > SILENCE) this.#lost(0);
-    else this.send({ type: "ping" });
+    else this.#ping();
+  }
+
+  /** Tells the server the round trip too: what it said last, and how long that was kept here. */
+  #ping() {
+    const pong = this.#pong;
+    this.#pong = null;
+    if (!pong?.at) return this.send({ type: "ping" });
+    const held = Math.round((performance.now() - pong.heard) * 10) / 10;
+    return this.send({ type: "ping", echo: pong.at, held });
   }
 
   #lost(code) {

@@ -8,7 +8,9 @@ What it guards:
 - after a lost socket the rest of an answer is asked for, with a new peer connection;
 - batches out of order are put right, and a gap is asked for;
 - Enter, Shift+Enter and Escape; nothing moves while an answer comes; no errors under the page's
-  Content-Security-Policy.
+  Content-Security-Policy;
+- an idle camera sends a third of the frames, never more pixels than the model can use, and all at
+  once when the person turns to the field or a suggestion.
 """
 
 import re
@@ -488,6 +490,80 @@ def test_live_mode_starts_changes_and_stops(open_tab: OpenTab):
     tab.part("live-toggle").click()
     assert len(tab.sent("live_stop")) == 1
     expect(tab.part("live-text")).to_be_hidden()
+
+
+SENT_PER_SECOND = """async () => {
+    const inbound = async () => {
+        const stats = [...(await wire.far.getStats()).values()];
+        const { framesReceived, frameWidth } = stats.find((s) => s.type === "inbound-rtp");
+        return { framesReceived, frameWidth };
+    };
+    const before = await inbound();
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    const after = await inbound();
+    const frames = after.framesReceived - before.framesReceived;
+    return { rate: frames / 1.5, width: after.frameWidth };
+}"""
+
+
+@pytest.mark.parametrize(
+    ("wish", "expected"),
+    [
+        ({}, {"maxFramerate": 10, "scaleResolutionDownBy": 2, "maxBitrate": 345_600}),
+        ({"asking": True}, {"maxFramerate": 30, "scaleResolutionDownBy": 2}),
+        ({"live": True}, {"maxFramerate": 10}),
+        ({"live": True, "liveRate": 8}, {"maxFramerate": 16}),
+        ({"live": True, "liveRate": 30}, {"maxFramerate": 30}),
+        ({"width": 640, "height": 480}, {"scaleResolutionDownBy": 1}),
+        ({"width": 720, "height": 1280}, {"scaleResolutionDownBy": 2}),
+        ({"frameEdge": 1288}, {"scaleResolutionDownBy": 1}),
+        ({"frameEdge": 1288, "asking": True}, {"maxBitrate": 2_500_000}),
+        ({"width": 0, "height": 0}, {"scaleResolutionDownBy": 1, "maxBitrate": 0}),
+    ],
+)
+def test_what_is_sent_follows_what_is_wished(
+    open_tab: OpenTab, wish: dict[str, Any], expected: dict[str, float]
+):
+    usual = {"asking": False, "live": False, "liveRate": 2, "frameEdge": 448}
+    decide = """async (wish) => {
+        const { decideSending } = await import("/static/camera/sending.js");
+        return decideSending(wish);
+    }"""
+    wish = {**usual, "width": 1280, "height": 720, **wish}
+    assert open_tab().page.evaluate(decide, wish).items() >= expected.items()
+
+
+@pytest.mark.parametrize("stir", ["focus", "suggestion"])
+def test_an_idle_camera_sends_little_and_all_at_once_when_somebody_may_ask(
+    open_tab: OpenTab, stir: str
+):
+    tab = open_tab()
+    tab.start()
+    tab.page.wait_for_timeout(1500)
+    idle = tab.page.evaluate(SENT_PER_SECOND)
+    assert 8 <= idle["rate"] <= 12
+    assert idle["width"] == 640
+    if stir == "focus":
+        tab.part("question").focus()
+    else:
+        tab.page.locator("[data-question]").first.hover()
+    asking = tab.page.evaluate(SENT_PER_SECOND)
+    assert asking["rate"] > 17
+    assert asking["width"] == 640
+    tab.page.wait_for_timeout(9000)
+    assert 8 <= tab.page.evaluate(SENT_PER_SECOND)["rate"] <= 12
+
+
+def test_live_mode_sends_for_its_rate(open_tab: OpenTab):
+    tab = open_tab()
+    tab.start()
+    tab.say(type="ready", session_id="s", limits={"live_rate": 12}, model="m")
+    tab.part("live-toggle").click()
+    tab.page.wait_for_timeout(500)
+    assert tab.page.evaluate(SENT_PER_SECOND)["rate"] > 15
+    tab.part("live-toggle").click()
+    tab.page.wait_for_timeout(500)
+    assert 8 <= tab.page.evaluate(SENT_PER_SECOND)["rate"] <= 12
 
 
 def test_the_newest_answer_stays_in_sight_and_nothing_moves_while_it_comes(open_tab: OpenTab):

@@ -24,6 +24,7 @@ def parse(**data: object) -> protocol.ClientMessage:
         ({"type": "live", "prompt": "?", "rate": 1}, protocol.Live(prompt="?", rate=1)),
         ({"type": "live_stop"}, protocol.LiveStop()),
         ({"type": "ping", "unknown": 1}, protocol.Ping()),
+        ({"type": "ping", "echo": 5, "held": 0.5}, protocol.Ping(echo=5, held=0.5)),
     ],
 )
 def test_a_valid_message_is_built(data: dict, message: protocol.ClientMessage):
@@ -54,6 +55,8 @@ def test_a_valid_message_is_built(data: dict, message: protocol.ClientMessage):
         ('{"type": "live", "prompt": "x", "rate": 0}', "bad_request"),
         ('{"type": "live", "prompt": "x", "rate": 1e9}', "bad_request"),
         ('{"type": "candidate", "candidate": 1}', "bad_request"),
+        ('{"type": "ping", "echo": "5"}', "bad_request"),
+        ('{"type": "ping", "held": true}', "bad_request"),
     ],
 )
 def test_an_invalid_message_is_one_clear_error(text: str, code: str):
@@ -77,3 +80,10 @@ def test_what_is_absent_is_left_out_on_the_wire():
 def test_text_goes_out_as_it_is():
     message = protocol.Token(id="1", seq=2, text="«красный» 🔴")
     assert json.loads(protocol.to_wire(message))["text"] == "«красный» 🔴"
+
+
+def test_a_ping_that_echoes_the_last_pong_tells_the_round_trip():
+    pong_at, now = 1_000_000.0, 1005.03
+    assert protocol.Ping(echo=pong_at, held=5000.0).round_trip(now=now) == pytest.approx(0.03)
+    assert protocol.Ping().round_trip(now=now) is None
+    assert protocol.Ping(echo=pong_at).round_trip(now=now) is None

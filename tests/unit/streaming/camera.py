@@ -93,6 +93,19 @@ class Camera:
 
             ice._send = lossy
 
+    def delay(self, seconds: float) -> None:
+        """Let every packet take that much longer from now on."""
+        for sender in self.connection.getSenders():
+            ice = sender.transport.transport
+            send = ice._send
+
+            async def late(data: bytes, send: Any = send) -> None:
+                asyncio.get_running_loop().call_later(
+                    seconds, lambda: asyncio.ensure_future(send(data))
+                )
+
+            ice._send = late
+
     async def vanish(self) -> None:
         """Stop sending without a word, as a phone without coverage does."""
         for sender in self.connection.getSenders():

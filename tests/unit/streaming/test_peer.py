@@ -91,6 +91,23 @@ async def test_a_fresh_frame_is_handed_out_at_once_and_an_old_one_is_not(host: M
         assert newer.captured_at >= asked_at - 0.05
 
 
+async def test_time_spent_in_the_sender_and_on_the_way_counts_as_age(host: MediaHost):
+    async with Camera(PictureTrack(fps=20)) as camera:
+        await camera.connect(host, "s1")
+        peer = host.require("s1")
+        await until(lambda: peer._clock._report is not None)
+        peer.note_round_trip(0.0)
+        prompt = await peer.capture(max_age=0.0, timeout=5.0)
+        assert time.time() - prompt.captured_at < 0.25
+        camera.delay(0.3)
+        await asyncio.sleep(0.6)
+        late = await peer.capture(max_age=0.0, timeout=5.0)
+        assert 0.29 < time.time() - late.captured_at < 0.7
+        peer.note_round_trip(0.2)
+        waited = await peer.capture(max_age=0.0, timeout=5.0)
+        assert time.time() - waited.captured_at < 0.7, "the shortest round trip counts"
+
+
 async def test_waiting_ends_with_no_frame(host: MediaHost):
     track = PictureTrack()
     track.paused = True

@@ -25,6 +25,7 @@ from apps.streaming.receiving import (
     DecoderInbox,
     FrameRun,
     PromptJitterBuffer,
+    SentFrame,
 )
 
 VP8 = RTCRtpCodecParameters(mimeType="video/VP8", clockRate=90_000, payloadType=97)
@@ -222,10 +223,10 @@ def test_the_inbox_never_holds_more_than_its_capacity():
 
 def test_frames_after_a_gap_follow_a_resync():
     inbox = DecoderInbox(ledger=StreamLedger())
-    run = FrameRun([JitterFrame(b"a", 1), JitterFrame(b"b", 2)], after_gap=True)
+    run = FrameRun([SentFrame(b"a", 1, ssrc=5), SentFrame(b"b", 2, ssrc=5)], after_gap=True)
     inbox.put((VP8, run))
     taken = [inbox.get() for _ in range(3)]
-    assert [type(item[1]) for item in taken if item] == [Resync, JitterFrame, JitterFrame]
+    assert [type(item[1]) for item in taken if item] == [Resync, SentFrame, SentFrame]
 
 
 def test_arrivals_are_noted_and_bounded():
@@ -233,9 +234,9 @@ def test_arrivals_are_noted_and_bounded():
     inbox = DecoderInbox(ledger=ledger)
     before = time.time()
     inbox.put(parcel(9))
-    arrived = ledger.claim_arrival(9)
+    arrived = ledger.claim_capture(9)
     assert arrived is not None and before <= arrived <= time.time()
-    assert ledger.claim_arrival(9) is None
+    assert ledger.claim_capture(9) is None
     for number in range(10_000):
         ledger.arrive(number, 0.0)
     assert len(ledger._arrivals) <= 512

@@ -1,0 +1,1 @@
+"""Measures a running platform from outside: real WebRTC, the public API, timecoded pictures."""

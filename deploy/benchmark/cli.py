@@ -1,0 +1,162 @@
+"""The command line of `scripts/benchmark.py`."""
+
+import argparse
+import asyncio
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from deploy.benchmark import report, scenarios
+from deploy.benchmark.children import ROOT, Child
+from deploy.benchmark.freshness import compare_releases
+from deploy.benchmark.platform import AnyPlatform, GivenPlatform, OwnPlatform
+from deploy.benchmark.sampling import GpuMonitor, machine
+
+EXAMPLES = """examples:
+  scripts/benchmark.py --num-requests 100
+  scripts/benchmark.py --num-requests 40 --streams 1,5,10,20,40 --live
+  scripts/benchmark.py --churn 200
+  scripts/benchmark.py --throughput --model-url http://127.0.0.1:8100/v1
+  scripts/benchmark.py --freshness
+"""
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """Return the options."""
+    parser = argparse.ArgumentParser(
+        description="Measure QwenCam from outside: freshness, latency, CPU and memory.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--num-requests", type=int, default=0, metavar="N", help="questions of one camera")
+    add("--streams", type=_counts, default=[], metavar="N,…", help="numbers of streams to hold")
+    add("--live", action="store_true", help="also hold the streams in live mode")
+    add("--live-rate", type=float, default=2.0, help="live mode's frames a second (2)")
+    add("--shape", default="idle", help="what held streams send: idle, 720p15 or 720p30")
+    add("--codec", default="VP8", choices=["VP8", "H264"], help="what they are coded in")
+    add("--churn", type=int, default=0, metavar="N", help="connects and disconnects")
+    add("--throughput", action="store_true", help="8 questioners against a bare client")
+    add("--questions-each", type=int, default=5, help="of each of the 8 questioners (5)")
+    add("--freshness", action="store_true", help="compare ways of releasing frames; no platform")
+    add("--no-chromium", action="store_true", help="compare them with aiortc as sender only")
+    add("--monitor-gpu", action="store_true", help="sample the GPUs once a second")
+    add("--server-url", help="a running platform instead of one of the benchmark's own")
+    add("--username", default="", help="of the given platform's user")
+    add("--password", default="", help="of the given platform's user")
+    add("--web-pid", type=int, help="the given platform's web server, when on this machine")
+    add("--model-url", help="a real model server instead of the stand-in; its frames go unread")
+    add("--first-token", type=float, default=0.2, help="stand-in: seconds to the first token")
+    add("--token", type=float, default=0.02, help="stand-in: seconds a token")
+    add("--tokens", type=int, default=16, help="stand-in: tokens of an answer")
+    add("--out", type=Path, default=ROOT / "benchmark_results", help="folder of the results")
+    options = parser.parse_args(arguments)
+    if not any((options.num_requests, options.streams, options.churn, options.throughput)):
+        options.num_requests = 0 if options.freshness else 100
+    return options
+
+
+def _counts(text: str) -> list[int]:
+    return [int(part) for part in text.split(",")]
+
+
+def progress(name: str, done: int, of: int) -> None:
+    """Draw a bar on standard error."""
+    if not sys.stderr.isatty():
+        return
+    filled = round(30 * done / of) if of else 30
+    end = "\n" if done >= of else ""
+    sys.stderr.write(f"\r\033[K{name:40} [{'#' * filled:30}] {done}/{of}{end}")
+    sys.stderr.flush()
+
+
+async def measure(options: argparse.Namespace) -> dict[str, Any]:
+    """Run what was asked for; return the results."""
+    arguments = {
+        name: str(value) if isinstance(value, Path) else value
+        for name, value in vars(options).items()
+        if name != "password"
+    }
+    results: dict[str, Any] = {"arguments": arguments, "machine": machine()}
+    async with GpuMonitor(on=options.monitor_gpu) as gpu:
+        if options.freshness:
+            results["freshness"] = await compare_releases(
+                progress, chromium=not options.no_chromium
+            )
+        if options.num_requests or options.streams or options.churn or options.throughput:
+            await _measure_platform(options, results)
+    if options.monitor_gpu:
+        results["gpu"] = gpu.samples
+    results["machine"]["load_after"] = machine()["load_1_5_15"]
+    return results
+
+
+async def _measure_platform(options: argparse.Namespace, results: dict[str, Any]) -> None:
+    pace = {"first_token": options.first_token, "token": options.token, "tokens": options.tokens}
+    async with Child("model", pace) as model:
+        stand_in: str = (await model.note_with("base_url"))["base_url"]
+        model_url = options.model_url or stand_in
+        async with _platform(options, model_url) as platform:
+            if options.num_requests:
+                results["questions"] = {
+                    shape: await scenarios.ask(
+                        platform,
+                        model,
+                        questions=max(1, options.num_requests // 2),
+                        shape=shape,
+                        progress=progress,
+                    )
+                    for shape in ("asking", "idle")
+                }
+            if options.streams:
+                results["streams"] = await _hold_all(options, platform, model)
+            if options.churn:
+                results["churn"] = await scenarios.churn(
+                    platform, times=options.churn, progress=progress
+                )
+            if options.throughput:
+                results["throughput"] = await scenarios.throughput(
+                    platform,
+                    model_url,
+                    questioners=8,
+                    questions=options.questions_each,
+                    progress=progress,
+                )
+
+
+async def _hold_all(options: argparse.Namespace, platform: Any, model: Child) -> list[Any]:
+    lives = [0.0, options.live_rate] if options.live else [0.0]
+    return [
+        await scenarios.hold(
+            platform,
+            model,
+            streams=streams,
+            shape=options.shape,
+            codec=options.codec,
+            live=live,
+            questions=min(20, options.num_requests),
+            progress=progress,
+        )
+        for live in lives
+        for streams in options.streams
+    ]
+
+
+def _platform(options: argparse.Namespace, model_url: str) -> AnyPlatform:
+    if options.server_url:
+        return GivenPlatform(
+            options.server_url, options.username, options.password, options.web_pid
+        )
+    return OwnPlatform(model_url=model_url)
+
+
+def main(arguments: list[str]) -> int:
+    """Measure, write, tell."""
+    options = parse(arguments)
+    results = asyncio.run(measure(options))
+    folder = options.out / time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+    written = report.write(results, folder)
+    print("\n".join(report.lines(results)))
+    print("\n".join(f"Written: {path}" for path in written))
+    return 0

@@ -1,0 +1,170 @@
+"""The benchmark's camera users, in a process of their own so that their work is not the server's.
+
+    python -m deploy.benchmark.client '{"role": "ask", "url": …}'
+
+Prints JSON lines; ends when its work is done, or (role `hold`) when standard input closes. Roles:
+`ask` (one timecoded stream, question after question), `crowd` (many users asking at once), `hold`
+(many streams of a clip encoded beforehand, with a live prompt if wanted), `churn` (connect and
+disconnect).
+"""
+
+import asyncio
+import json
+import random
+import sys
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
+from typing import Any
+
+from deploy.benchmark.camera import CameraUser, Message
+from deploy.benchmark.pictures import SHAPES, ClipTrack, TimecodedTrack, encoded_clip
+
+SETTLE_SECONDS = 9.0
+"""Two beats and some sender reports: what a claimed age needs to be right."""
+
+ANSWER_SECONDS = 60.0
+TOGETHER = 4
+
+
+def tell(**fields: object) -> None:
+    """Print one line."""
+    print(json.dumps(fields), flush=True)
+
+
+def user(config: dict[str, Any], on_message: Any) -> CameraUser:
+    """Return a user as the command line says."""
+    return CameraUser(
+        config["url"],
+        username=config["username"],
+        password=config["password"],
+        on_message=on_message,
+    )
+
+
+class Asker:
+    """Asks one question after the other and notes when what came."""
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self._config = config
+        self._open: dict[str, dict[str, Any]] = {}
+        self._done: dict[str, asyncio.Event] = {}
+
+    def hear(self, message: Message, at: float) -> None:
+        """Take a message of the server."""
+        note = self._open.get(message.get("id", ""))
+        if note is None:
+            return
+        if message["type"] in ("token", "response"):
+            note.setdefault("first_at", at)
+        if message["type"] == "response":
+            note.update(ended_at=at, frame=message["frame"], usage=message["usage"])
+        elif message["type"] == "error":
+            note.update(error=message["error"])
+        if message["type"] in ("response", "error"):
+            self._done[message["id"]].set()
+
+    async def run(self) -> None:
+        """Ask all questions."""
+        shape = SHAPES[self._config["shape"]]
+        async with user(self._config, self.hear) as camera:
+            await camera.stream(TimecodedTrack(shape))
+            await asyncio.sleep(self._config.get("settle", SETTLE_SECONDS))
+            tell(ready=True)
+            for number in range(self._config["questions"]):
+                await asyncio.sleep(random.uniform(*self._config["pause"]))
+                await self._ask(camera, f"{self._config['name']}-{number}")
+
+    async def run_with(self, clip: list[bytes], ready: asyncio.Barrier) -> None:
+        """Ask all questions without a pause, once all users are ready."""
+        shape = SHAPES[self._config["shape"]]
+        async with user(self._config, self.hear) as camera:
+            await camera.stream(ClipTrack(clip, shape.framerate))
+            await ready.wait()
+            for number in range(self._config["questions"]):
+                await self._ask(camera, f"{self._config['name']}-{number}")
+            await ready.wait()
+
+    async def _ask(self, camera: CameraUser, mark: str) -> None:
+        note: dict[str, Any] = {"mark": mark}
+        self._open[mark], self._done[mark] = note, asyncio.Event()
+        text = f"{self._config.get('text', 'What do you see?')} [{mark}]"
+        note["sent_at"] = time.time()
+        await camera.send(type="chat", id=mark, content=text)
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await self._done[mark].wait()
+        except TimeoutError:
+            note["error"] = "no_answer"
+        del self._open[mark]
+        tell(**note)
+
+
+async def ask(config: dict[str, Any]) -> None:
+    """Ask with one camera."""
+    await Asker(config).run()
+
+
+async def hold(config: dict[str, Any]) -> None:
+    """Keep streams open until standard input closes."""
+    shape, codec = SHAPES[config["shape"]], config["codec"]
+    clip = encoded_clip(shape, codec=codec)
+    answers = 0
+
+    def hear(message: Message, at: float) -> None:
+        nonlocal answers
+        answers += message["type"] == "live"
+
+    async with AsyncExitStack() as open_users:
+        for _ in range(config["streams"]):
+            camera = await open_users.enter_async_context(user(config, hear))
+            await camera.stream(ClipTrack(clip, shape.framerate), codec=codec)
+            if config.get("live"):
+                await camera.send(type="live", prompt="What do you see?", rate=config["live"])
+            tell(open=True)
+        tell(ready=True)
+        began = time.monotonic()
+        await asyncio.to_thread(sys.stdin.read)
+        tell(live_answers=answers, seconds=time.monotonic() - began)
+
+
+async def crowd(config: dict[str, Any]) -> None:
+    """Ask with many users at once, each one question after the other, all from the same start."""
+    ready = asyncio.Barrier(config["questioners"])
+    clip = encoded_clip(SHAPES[config["shape"]])
+    async with asyncio.TaskGroup() as group:
+        for number in range(config["questioners"]):
+            asker = Asker({**config, "name": f"{config['name']}-{number}"})
+            group.create_task(asker.run_with(clip, ready))
+
+
+async def churn(config: dict[str, Any]) -> None:
+    """Connect and disconnect again and again, a few at a time."""
+    shape = SHAPES[config["shape"]]
+    clip = encoded_clip(shape, seconds=1)
+    room = asyncio.Semaphore(TOGETHER)
+
+    async def once() -> None:
+        async with room, user(config, lambda message, at: None) as camera:
+            await camera.stream(ClipTrack(clip, shape.framerate))
+        tell(open=True)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(config["times"]):
+            group.create_task(once())
+
+
+def main() -> None:
+    """Do what the command line's JSON says."""
+    config = json.loads(sys.argv[1])
+    roles: dict[str, Callable[[dict[str, Any]], Coroutine[Any, Any, None]]] = {
+        "ask": ask,
+        "crowd": crowd,
+        "hold": hold,
+        "churn": churn,
+    }
+    asyncio.run(roles[config["role"]](config))
+
+
+if __name__ == "__main__":
+    main()

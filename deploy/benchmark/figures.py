@@ -1,0 +1,67 @@
+"""Figures from what clients and model noted. Pure."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+Note = Mapping[str, Any]
+
+
+def spread(values: Iterable[float]) -> dict[str, float | int]:
+    """Return median, p95, extremes and count; only the count when there is nothing."""
+    ordered = sorted(values)
+    if not ordered:
+        return {"count": 0}
+    return {
+        "count": len(ordered),
+        "median": round(_at(ordered, 0.5), 2),
+        "p95": round(_at(ordered, 0.95), 2),
+        "min": round(ordered[0], 2),
+        "max": round(ordered[-1], 2),
+    }
+
+
+def _at(ordered: Sequence[float], share: float) -> float:
+    """Return the value below which that share lies (nearest rank above)."""
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def question_figures(asked: Sequence[Note], seen: Sequence[Note]) -> dict[str, Any]:
+    """Return what a run of questions shows; durations in milliseconds.
+
+    Args:
+        asked: the clients' notes, one a question.
+        seen: the model's notes, one a request; both carry the question's mark.
+    """
+    requests = {note["mark"]: note for note in seen if "ended_at" in note}
+    pairs = [
+        (note, requests[note["mark"]])
+        for note in asked
+        if "ended_at" in note and note["mark"] in requests
+    ]
+    ages = [request["age_ms"] for _, request in pairs if request["age_ms"] is not None]
+    values = {
+        "question_to_request_ms": [_ms(q["sent_at"], r["arrived_at"]) for q, r in pairs],
+        "frame_age_at_model_ms": ages,
+        "claimed_minus_true_age_ms": [
+            q["frame"]["age_ms"] - r["age_ms"] for q, r in pairs if r["age_ms"] is not None
+        ],
+        "platform_share_of_first_token_ms": [
+            _ms(q["sent_at"], q["first_at"]) - _ms(r["arrived_at"], r["first_at"]) for q, r in pairs
+        ],
+        "platform_share_of_answer_ms": [
+            _ms(q["sent_at"], q["ended_at"]) - _ms(r["arrived_at"], r["ended_at"]) for q, r in pairs
+        ],
+    }
+    return {
+        "asked": len(asked),
+        "answered": len(pairs),
+        "errors": dict(Counter(note["error"] for note in asked if "error" in note)),
+        "unreadable_frames": len(pairs) - len(ages),
+        **{name: spread(numbers) for name, numbers in values.items()},
+        "values": {name: [round(n, 2) for n in numbers] for name, numbers in values.items()},
+    }
+
+
+def _ms(start: float, end: float) -> float:
+    return (end - start) * 1000

@@ -1,0 +1,119 @@
+"""The platform under test: one of the benchmark's own, or a given one."""
+
+import asyncio
+import os
+import re
+import secrets
+import shutil
+import signal
+import socket
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+from deploy.benchmark.children import ROOT
+
+START_SECONDS: Final = 900
+_LIMITS: Final = {
+    "MAX_SESSIONS": "1000",
+    "MAX_SESSIONS_PER_USER": "1000",
+    "MAX_SESSIONS_PER_ADDRESS": "1000",
+    "TOKEN_REQUESTS_PER_MINUTE": "10000",
+    "MAX_QUESTIONS_PER_MINUTE": "10000",
+    "MAX_QUEUE_DEPTH": "1000",
+}
+
+
+@dataclass(frozen=True)
+class Platform:
+    """Where it is, who may log in, and its web server's process when it is on this machine."""
+
+    url: str
+    username: str
+    password: str
+    web: psutil.Process | None
+
+
+class OwnPlatform:
+    """Starts `scripts/quickstart.sh` on a free port with limits that a benchmark needs."""
+
+    def __init__(self, *, model_url: str, settings: dict[str, str] | None = None) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="qwencam-benchmark-"))
+        self._settings = {**_LIMITS, "VLLM_BASE_URL": model_url, **(settings or {})}
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def __aenter__(self) -> Platform:
+        """Start it and wait until it is ready."""
+        port, password = _free_port(), secrets.token_urlsafe(12)
+        environment = {
+            **os.environ,
+            **self._settings,
+            "PORT": str(port),
+            "DATA_DIR": str(self._folder / "data"),
+            "DEMO_USER": "demo",
+            "DEMO_PASSWORD": password,
+        }
+        log = self._folder / "log"
+        with log.open("wb") as output:
+            self._process = await asyncio.create_subprocess_exec(
+                "./scripts/quickstart.sh",
+                cwd=ROOT,
+                env=environment,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        async with asyncio.timeout(START_SECONDS):
+            while not re.search(r"^Open ", log.read_text(), re.MULTILINE):
+                if self._process.returncode is not None:
+                    raise RuntimeError("The platform did not come up:\n" + log.read_text())
+                await asyncio.sleep(0.2)
+        web = find_web_server(psutil.Process(self._process.pid))
+        return Platform(f"http://127.0.0.1:{port}", "demo", password, web)
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop it and delete its data."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.send_signal(signal.SIGINT)
+            await self._process.wait()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class GivenPlatform:
+    """A platform that runs already; `pid` is its web server's when it is on this machine."""
+
+    url: str
+    username: str
+    password: str
+    pid: int | None
+
+    async def __aenter__(self) -> Platform:
+        """Return it."""
+        web = psutil.Process(self.pid) if self.pid else None
+        return Platform(self.url.rstrip("/"), self.username, self.password, web)
+
+    async def __aexit__(self, *_: object) -> None:
+        """Leave it running."""
+
+
+AnyPlatform = OwnPlatform | GivenPlatform
+
+
+def find_web_server(ancestor: psutil.Process) -> psutil.Process:
+    """Return the web server among a quickstart's processes."""
+    for process in ancestor.children(recursive=True):
+        if any("daphne" in word for word in process.cmdline()):
+            return process
+    raise RuntimeError("The platform has no web server process.")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,201 @@
+"""What is measured, scenario by scenario; each returns plain figures for the report."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from deploy.benchmark.children import Child
+from deploy.benchmark.figures import question_figures, spread
+from deploy.benchmark.platform import Platform
+from deploy.benchmark.sampling import cpu_percent, usage
+
+Progress = Callable[[str, int, int], None]
+
+CPU_SECONDS: Final = 15.0
+SETTLE_SECONDS: Final = 6.0
+QUIET_SECONDS: Final = 15.0
+"""After the last disconnect, until threads and sockets are gone."""
+
+PAUSES: Final = {"asking": (0.1, 0.5), "idle": (0.4, 1.4)}
+"""Seconds between questions: one after the other, or out of the blue."""
+
+
+def _login(platform: Platform) -> dict[str, Any]:
+    return {"url": platform.url, "username": platform.username, "password": platform.password}
+
+
+def _asker(platform: Platform, *, name: str, shape: str, questions: int) -> dict[str, Any]:
+    return {
+        **_login(platform),
+        "role": "ask",
+        "name": name,
+        "shape": shape,
+        "questions": questions,
+        "pause": PAUSES[shape],
+    }
+
+
+async def ask(
+    platform: Platform, model: Child, *, questions: int, shape: str, progress: Progress
+) -> dict[str, Any]:
+    """Ask with one camera that sends at `shape`'s rate ("asking" or "idle")."""
+    asked: list[dict[str, Any]] = []
+
+    def note(line: dict[str, Any]) -> None:
+        if "mark" in line:
+            asked.append(line)
+            progress(f"questions, camera {shape}", len(asked), questions)
+
+    seen = len(model.notes)
+    config = _asker(platform, name=f"{shape}{seen}", shape=shape, questions=questions)
+    async with Child("client", config, on_note=note) as client:
+        await client.finish()
+    await asyncio.sleep(0.5)
+    return question_figures(asked, model.notes[seen:])
+
+
+async def hold(
+    platform: Platform,
+    model: Child,
+    *,
+    streams: int,
+    shape: str,
+    codec: str,
+    live: float,
+    questions: int,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Keep streams open; return what they take, and how fresh one more camera's answers are.
+
+    Args:
+        live: frames a second of live mode in each stream; 0 for none.
+        questions: how many the additional camera asks; 0 for none.
+    """
+    found: dict[str, Any] = {
+        "streams": streams,
+        "shape": shape,
+        "codec": codec,
+        "live_rate": live,
+    }
+    base_cpu, base = 0.0, None
+    if platform.web is not None:
+        await asyncio.sleep(2)
+        base_cpu, base = await cpu_percent(platform.web, seconds=6), usage(platform.web)
+    opened = 0
+
+    def note(line: dict[str, Any]) -> None:
+        nonlocal opened
+        opened += "open" in line
+        progress(f"{streams} streams, {'live' if live else 'idle'}", opened, streams)
+
+    config = {**_login(platform), **found, "role": "hold", "live": live}
+    async with Child("client", config, on_note=note) as client:
+        await client.note_with("ready")
+        await asyncio.sleep(SETTLE_SECONDS)
+        if platform.web is not None and base is not None:
+            cpu = await cpu_percent(platform.web, seconds=CPU_SECONDS)
+            found.update(_taken(streams, cpu - base_cpu, base, usage(platform.web)))
+            found["base_cpu_percent"] = base_cpu
+        if questions:
+            found["questions"] = await ask(
+                platform, model, questions=questions, shape="asking", progress=progress
+            )
+    ended = [line for line in client.notes if "live_answers" in line]
+    if live and ended:
+        rate = ended[0]["live_answers"] / ended[0]["seconds"] / streams
+        found["live_answers_per_second_and_stream"] = round(rate, 2)
+    return found
+
+
+def _taken(
+    streams: int, cpu: float, before: dict[str, Any], during: dict[str, Any]
+) -> dict[str, Any]:
+    memory = during["memory_mb"] - before["memory_mb"]
+    return {
+        "cpu_percent": round(cpu, 2),
+        "cpu_percent_per_stream": round(cpu / streams, 2),
+        "memory_mb": during["memory_mb"],
+        "memory_mb_per_stream": round(memory / streams, 2),
+        "threads": during["threads"],
+        "descriptors": during["descriptors"],
+    }
+
+
+async def churn(platform: Platform, *, times: int, progress: Progress) -> dict[str, Any]:
+    """Connect and disconnect; return threads, descriptors and memory before and after."""
+    if platform.web is None:
+        return {"skipped": "The web server's process is not known: give --web-pid."}
+    done = 0
+
+    def note(line: dict[str, Any]) -> None:
+        nonlocal done
+        done += 1
+        progress("connects and disconnects", done, times)
+
+    async def run(count: int) -> None:
+        config = {**_login(platform), "role": "churn", "shape": "idle", "times": count}
+        async with Child("client", config, on_note=note) as client:
+            await client.finish()
+        await asyncio.sleep(QUIET_SECONDS)
+
+    # The first few fill caches and thread pools, which stay.
+    await run(warming := min(10, times))
+    done = 0
+    before = usage(platform.web)
+    began = time.monotonic()
+    await run(times)
+    took = time.monotonic() - began - QUIET_SECONDS
+    after = usage(platform.web)
+    return {
+        "times": times,
+        "after_warming_with": warming,
+        "seconds": round(took, 1),
+        "before": before,
+        "after": after,
+    }
+
+
+async def throughput(
+    platform: Platform, model_url: str, *, questioners: int, questions: int, progress: Progress
+) -> dict[str, Any]:
+    """Compare the tokens a second that questioners get with a bare client's, in turns."""
+    from deploy.benchmark.bare import bare_tokens_per_second
+
+    rounds = []
+    for number in range(3):
+        ours = await _platform_tokens_per_second(
+            platform, questioners=questioners, questions=questions, turn=number, progress=progress
+        )
+        progress(f"bare client, round {number + 1}", 0, 1)
+        bare = await bare_tokens_per_second(model_url, clients=questioners, requests=questions)
+        progress(f"bare client, round {number + 1}", 1, 1)
+        rounds.append({"platform": round(ours, 1), "bare": round(bare, 1)})
+    shares = [100 * each["platform"] / each["bare"] for each in rounds if each["bare"]]
+    return {"questioners": questioners, "rounds": rounds, "share_percent": spread(shares)}
+
+
+async def _platform_tokens_per_second(
+    platform: Platform, *, questioners: int, questions: int, turn: int, progress: Progress
+) -> float:
+    config = {
+        **_login(platform),
+        "role": "crowd",
+        "name": f"crowd{turn}",
+        "shape": "idle",
+        "questioners": questioners,
+        "questions": questions,
+    }
+    answered = 0
+
+    def note(line: dict[str, Any]) -> None:
+        nonlocal answered
+        answered += "mark" in line
+        progress(f"{questioners} questioners, round {turn + 1}", answered, questioners * questions)
+
+    async with Child("client", config, on_note=note) as client:
+        await client.finish()
+    notes = [line for line in client.notes if "ended_at" in line]
+    tokens = sum(line["usage"]["completion_tokens"] for line in notes)
+    lasted = max(line["ended_at"] for line in notes) - min(line["sent_at"] for line in notes)
+    return float(tokens / lasted)

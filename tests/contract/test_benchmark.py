@@ -1,0 +1,55 @@
+"""`scripts/benchmark.py` with a platform: it reads its timecodes, and its figures hold together."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.settings import USER_ENVIRONMENT
+from tests.stack import PASSWORD, ROOT, Stack
+
+QUICK = ["--first-token", "0.05", "--token", "0.005", "--tokens", "5"]
+
+
+def run(*arguments: str, out: Path) -> dict:
+    """Run the benchmark and return its results."""
+    ended = subprocess.run(
+        [sys.executable, "scripts/benchmark.py", *arguments, "--out", str(out)],
+        cwd=ROOT,
+        env=USER_ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    (results,) = out.glob("*/results.json")
+    assert f"Written: {results}" in ended.stdout
+    found: dict = json.loads(results.read_text())
+    return found
+
+
+def test_a_platform_of_its_own_is_measured(tmp_path: Path):
+    results = run("--num-requests", "6", "--streams", "2", "--churn", "4", *QUICK, out=tmp_path)
+    for shape in ("asking", "idle"):
+        questions = results["questions"][shape]
+        assert (questions["asked"], questions["answered"]) == (3, 3)
+        assert (questions["errors"], questions["unreadable_frames"]) == ({}, 0)
+        assert 0 < questions["question_to_request_ms"]["median"] < 5000
+        assert 0 < questions["frame_age_at_model_ms"]["median"] < 5000
+        assert abs(questions["claimed_minus_true_age_ms"]["median"]) < 500
+        share = questions["platform_share_of_first_token_ms"]["median"]
+        assert questions["question_to_request_ms"]["min"] < share < 5000
+    (held,) = results["streams"]
+    assert 0 < held["cpu_percent_per_stream"] < 100
+    assert held["questions"]["answered"] == 6
+    assert results["churn"]["before"]["threads"] > 0
+    assert results["machine"]["cpus"] > 0
+
+
+def test_a_given_platform_is_measured_where_it_is(light_stack: Stack, tmp_path: Path):
+    """Its model is its own, so frames go unread, but the questions are counted."""
+    given = ["--server-url", light_stack.url, "--username", "demo", "--password", PASSWORD]
+    results = run("--num-requests", "2", *given, *QUICK, out=tmp_path)
+    assert results["questions"]["asking"]["asked"] == 1
+    assert results["questions"]["asking"]["errors"] == {}
+    assert PASSWORD not in json.dumps(results)

@@ -1,0 +1,44 @@
+"""What a run's notes come to."""
+
+from deploy.benchmark.figures import question_figures, spread
+
+
+def test_a_spread_of_nothing_is_a_count():
+    assert spread([]) == {"count": 0}
+
+
+def test_a_spread_has_median_p95_and_extremes():
+    assert spread(range(1, 101)) == {"count": 100, "median": 51, "p95": 96, "min": 1, "max": 100}
+    assert spread([7.123])["p95"] == 7.12
+
+
+def asked(mark: str, **fields: object) -> dict:
+    frame = {"age_ms": 50}
+    times = {"sent_at": 10.0, "first_at": 10.25, "ended_at": 10.6}
+    return {"mark": mark, **times, "frame": frame, **fields}
+
+
+def seen(mark: str, **fields: object) -> dict:
+    times = {"arrived_at": 10.02, "first_at": 10.22, "ended_at": 10.54}
+    return {"mark": mark, "age_ms": 45, **times, **fields}
+
+
+def test_the_platforms_share_is_what_the_model_did_not_take():
+    figures = question_figures([asked("a")], [seen("a")])
+    assert figures["question_to_request_ms"]["median"] == 20
+    assert figures["frame_age_at_model_ms"]["median"] == 45
+    assert figures["claimed_minus_true_age_ms"]["median"] == 5
+    assert figures["platform_share_of_first_token_ms"]["median"] == 50
+    assert figures["platform_share_of_answer_ms"]["median"] == 80
+
+
+def test_errors_unread_frames_and_other_peoples_requests_are_told_apart():
+    figures = question_figures(
+        [asked("a"), {"mark": "b", "sent_at": 11.0, "error": "busy"}, asked("c")],
+        [seen("a", age_ms=None), seen("c"), seen("x"), {"mark": "b", "gone": True}],
+    )
+    assert (figures["asked"], figures["answered"]) == (3, 2)
+    assert figures["errors"] == {"busy": 1}
+    assert figures["unreadable_frames"] == 1
+    assert figures["frame_age_at_model_ms"]["count"] == 1
+    assert figures["question_to_request_ms"]["count"] == 2
