@@ -6,6 +6,7 @@ Runs in an inference worker. Knows Redis keys only through its stores.
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import aclosing
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -179,16 +180,21 @@ class Generation:
         self, question: Question, messages: list[dict[str, Any]], progress: _Progress
     ) -> None:
         batcher = ReplyBatcher()
-        async for part in self.servers.stream_chat(messages, max_tokens=self.config.max_tokens):
-            if isinstance(part, Usage):
-                progress.usage = part
-                continue
-            now = time.monotonic()
-            if progress.first_token_at is None:
-                progress.first_token_at = now
-            progress.text += part.text
-            if not question.live:
-                await self._publish(question, batcher.add(part.text, now=now))
+        answer = self.servers.stream_chat(
+            messages, max_tokens=self.config.max_tokens, session=question.session_id
+        )
+        # Closed at once, however this ends: that is what makes the model server stop.
+        async with aclosing(answer) as parts:
+            async for part in parts:
+                if isinstance(part, Usage):
+                    progress.usage = part
+                    continue
+                now = time.monotonic()
+                if progress.first_token_at is None:
+                    progress.first_token_at = now
+                progress.text += part.text
+                if not question.live:
+                    await self._publish(question, batcher.add(part.text, now=now))
         await self._publish(question, batcher.flush())
 
     async def _publish(self, question: Question, batch: str) -> None:

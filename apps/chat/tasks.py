@@ -11,6 +11,8 @@ from django.conf import settings
 from apps.camera_sessions import lifecycle
 from apps.chat.generation import Generation, GenerationConfig, Outcome
 from apps.chat.process_name import process_name
+from apps.chat.redis_client import async_redis
+from apps.chat.server_board import RedisBoard
 from apps.chat.services import services
 from apps.chat.worker_loop import worker_loop
 from apps.inference.client import ModelServers
@@ -33,7 +35,18 @@ def model_servers() -> ModelServers:
         model=settings.MODEL_NAME,
         stall_seconds=settings.MODEL_STALL_SECONDS,
         timeout_seconds=settings.MODEL_TIMEOUT_SECONDS,
+        board=RedisBoard(async_redis(), worker=process_name(), ttl=settings.SESSION_IDLE_SECONDS),
     )
+
+
+async def watch_servers() -> None:
+    """Know which model servers are up before the first question comes."""
+    model_servers().watch()
+
+
+async def leave_servers() -> None:
+    """Close this process's connections to the model servers."""
+    await model_servers().aclose()
 
 
 async def generate(session_id: str, question_id: str, attempt: int) -> Outcome:
@@ -68,11 +81,13 @@ def answer_question(session_id: str, question_id: str, attempt: int) -> None:
 
 @worker_ready.connect
 def start_loop(sender: Any, **_: Any) -> None:
-    """Announce the worker as soon as it takes tasks."""
+    """Announce the worker and look at the model servers as soon as it takes tasks."""
     worker_loop().pool = sender.controller.concurrency
+    worker_loop().run(watch_servers())
 
 
 @worker_shutdown.connect
 def stop_loop(**_: Any) -> None:
-    """End the loop with the worker."""
+    """End the loop, and what runs on it, with the worker."""
+    worker_loop().run(leave_servers())
     worker_loop().stop()
