@@ -1,19 +1,21 @@
-"""Takes a question in, brings it a frame, and hands it to the inference workers."""
+"""Takes a question in, brings it a frame, and queues it for the inference workers."""
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from math import ceil
 from typing import Protocol
 
 from asgiref.sync import sync_to_async
 
 from apps.chat import presence
 from apps.chat.events import Events
+from apps.chat.fairness import FairQueue
 from apps.chat.limits import within_rate
 from apps.chat.protocol import ProtocolError
-from apps.chat.questions import QuestionStore, State
-from apps.chat.tasks import answer_question
+from apps.chat.questions import Depth, QuestionStore, State
+from apps.chat.tasks import answer_next
 from apps.frames.privacy import FilterFailed
 from apps.streaming.errors import CaptureFailed
 from apps.streaming.host import MediaHost
@@ -29,7 +31,8 @@ class AskLimits:
     Attributes:
         chars: longest question, characters.
         per_minute: questions a minute of one user.
-        depth: questions that may wait or run at once, of all users.
+        depth: questions that may wait or run at once, of all users; live mode's frames have what
+            they leave of it.
         stale_seconds: after this time a question no longer counts as waiting.
     """
 
@@ -39,6 +42,13 @@ class AskLimits:
     stale_seconds: float
 
 
+def busy_detail(depth: Depth) -> str:
+    """Say how much there is to do, and for how long if that is known."""
+    count = depth.questions + depth.live
+    when = f"about {ceil(depth.wait)} seconds" if depth.wait > 1 else "a few seconds"
+    return f"The model is busy with {count} questions; try again in {when}."
+
+
 class Snapshot(Protocol):
     """Takes, filters and stores the frame of a question."""
 
@@ -46,11 +56,10 @@ class Snapshot(Protocol):
         """Raise an exception with ``code`` and ``detail`` when there is no frame to be had."""
 
 
-async def dispatch(session_id: str, question_id: str, attempt: int) -> None:
-    """Hand a question to the inference workers; only ids cross the broker."""
+async def call_worker() -> None:
+    """Tell the inference workers that there is work."""
     # Publishing is blocking I/O of about a millisecond: not on the event loop.
-    publish = sync_to_async(answer_question.delay, thread_sensitive=False)
-    await publish(session_id, question_id, attempt)
+    await sync_to_async(answer_next.delay, thread_sensitive=False)()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,21 +68,24 @@ class Asking:
 
     Attributes:
         limits: gives those in force.
+        call: tells the workers that there is work.
         wait: how long a question waits for a peer connection to come up, s.
     """
 
     questions: QuestionStore
+    turns: FairQueue
     events: Events
     host: MediaHost
     snapshot: Snapshot
     limits: Callable[[], AskLimits]
     wait: float
+    call: Callable[[], Awaitable[None]] = call_worker
 
     async def take(self, session_id: str, question_id: str, *, text: str, asker: str) -> int:
-        """Accept a question and return its place in the queue, 1 for the next.
+        """Accept a question and return its place in the fair order, 1 for the next.
 
         Args:
-            asker: whose questions are counted together, such as a user's id.
+            asker: whose questions are counted together and take turns as one, such as a user's id.
 
         Raises:
             ProtocolError: ``question_too_long``, ``rate_limited``, ``busy``, or ``bad_request``
@@ -87,14 +99,31 @@ class Asking:
         if not await within_rate(self.questions.redis, f"ask:{asker}", per_minute=per_minute):
             detail = f"You may ask {per_minute} questions a minute; wait a little."
             raise ProtocolError("rate_limited", detail, id=question_id)
-        depth = await self.questions.depth(older_than=time.time() - limits.stale_seconds)
-        if depth >= limits.depth:
-            detail = f"The model is busy with {depth} questions; try again in a few seconds."
-            raise ProtocolError("busy", detail, id=question_id)
-        if not await self.questions.create(session_id, question_id, text=text, live=False):
+        depth = await self._depth(limits)
+        if depth.questions >= limits.depth:
+            raise ProtocolError("busy", busy_detail(depth), id=question_id)
+        place = await self.turns.place(asker)
+        if not await self.questions.create(
+            session_id, question_id, text=text, live=False, asker=asker
+        ):
             detail = "This id was used for a question before."
             raise ProtocolError("bad_request", detail, id=question_id)
-        return depth + 1
+        return place
+
+    async def take_live(self, session_id: str, question_id: str, *, text: str, asker: str) -> None:
+        """Accept one frame's question of live mode.
+
+        Raises:
+            ProtocolError: ``busy`` when questions and live mode together fill the queue.
+        """
+        limits = self.limits()
+        depth = await self._depth(limits)
+        if depth.questions + depth.live >= limits.depth:
+            raise ProtocolError("busy", busy_detail(depth))
+        await self.questions.create(session_id, question_id, text=text, live=True, asker=asker)
+
+    async def _depth(self, limits: AskLimits) -> Depth:
+        return await self.questions.depth(older_than=time.time() - limits.stale_seconds)
 
     async def bring_frame(self, session_id: str, question_id: str) -> None:
         """Have a frame taken for a question, here or in the process that holds the stream.
@@ -120,8 +149,12 @@ class Asking:
         except (CaptureFailed, FilterFailed) as error:
             await self.fail(session_id, question_id, error.code, error.detail)
             return
-        await self.questions.set_frame(session_id, question_id, frame_id=question_id)
-        await dispatch(session_id, question_id, 1)
+        await self.queue(session_id, question_id, frame_id=question_id)
+
+    async def queue(self, session_id: str, question_id: str, *, frame_id: str = "") -> None:
+        """Let a question wait for its turn; one that has ended meanwhile is left alone."""
+        if await self.turns.push(session_id, question_id, frame_id=frame_id):
+            await self.call()
 
     async def fail(self, session_id: str, question_id: str, code: str, detail: str) -> None:
         """End a question with an error and say so."""

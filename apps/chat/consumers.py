@@ -24,7 +24,6 @@ from apps.camera_sessions.limits import told_limits
 from apps.camera_sessions.models import CameraSession, EndReason
 from apps.camera_sessions.tokens import TokenRefused
 from apps.chat import metrics, presence, protocol
-from apps.chat.asking import dispatch
 from apps.chat.events import session_group
 from apps.chat.feed import AnswerFeed
 from apps.chat.limits import TokenBucket
@@ -95,7 +94,8 @@ class SessionConsumer(AsyncWebsocketConsumer):
                 frame=2 * settings.FRAME_WAIT_SECONDS + 5,
                 answer=settings.MODEL_TIMEOUT_SECONDS + 60,
             ),
-            dispatch=dispatch,
+            queue=self.process.asking.queue,
+            call=self.process.asking.call,
         )
         now = time.monotonic()
         self._messages = TokenBucket(per_minute=settings.MAX_MESSAGES_PER_MINUTE, now=now)
@@ -130,7 +130,10 @@ class SessionConsumer(AsyncWebsocketConsumer):
         metrics.SOCKETS.dec()
         try:
             await presence.withdraw_socket(
-                self.process.services.redis, self.session_id, self.connection
+                self.process.services.redis,
+                self.session_id,
+                self.connection,
+                grace=settings.ASKER_GRACE_SECONDS,
             )
             group = session_group(self.session_id)
             await self.channel_layer.group_discard(group, self.channel_name)
@@ -286,7 +289,9 @@ class SessionConsumer(AsyncWebsocketConsumer):
             asking=self.process.asking,
             prompt=message.prompt,
             rate=rate,
+            asker=self._asker(),
             follow=self._follow_live,
+            refused=self._say_error,
         )
         self._live_task = self._own(self._live.run())
 

@@ -14,6 +14,7 @@ from apps.chat.batching import ReplyBatcher
 from apps.chat.conversation import Conversation
 from apps.chat.events import Events
 from apps.chat.figures import Figures
+from apps.chat.fairness import FairQueue
 from apps.chat.protocol import FrameInfo
 from apps.chat.questions import Question, QuestionStore, State
 from apps.frames.store import FrameStore
@@ -25,6 +26,20 @@ LEASE_MS = 6000
 LEASE_RENEWAL_SECONDS = 0.5
 
 Outcome = Literal["answered", "told", "failed", "skipped"]
+"""``told`` is live mode's ``answered``; ``skipped``: cancelled, or its session has ended."""
+
+
+@dataclass(frozen=True)
+class Answered:
+    """Whose question was taken, and what became of it.
+
+    Attributes:
+        parked: a call for a worker was parked, and is due now.
+    """
+
+    session_id: str
+    outcome: Outcome
+    parked: bool
 
 
 class AnswerFailed(Exception):
@@ -53,11 +68,13 @@ class GenerationConfig:
         system_prompt: the model's instructions.
         max_tokens: longest answer, tokens.
         context_tokens: the model's context, prompt and answer together, tokens.
+        answers_per_asker: answers that one asker may have under way.
     """
 
     system_prompt: str
     max_tokens: int
     context_tokens: int
+    answers_per_asker: int
 
 
 @dataclass
@@ -81,6 +98,7 @@ class Generation:
 
     worker: str
     questions: QuestionStore
+    turns: FairQueue
     frames: FrameStore
     figures: Figures
     conversation: Callable[[str], Conversation]
@@ -88,19 +106,21 @@ class Generation:
     servers: ModelServers
     config: GenerationConfig
 
-    async def answer(self, session_id: str, question_id: str, *, attempt: int) -> Outcome:
-        """Answer a question if it is still to be had.
-
-        Returns:
-            ``answered``, or ``told`` for live mode; ``failed``; ``skipped`` when another worker
-            has it, it was cancelled or its session has ended.
-        """
-        claimed = await self.questions.claim(
-            session_id, question_id, attempt=attempt, worker=self.worker, lease_ms=LEASE_MS
+    async def answer_next(self) -> Answered | None:
+        """Answer the question whose turn it is; ``None`` when none has."""
+        taken = await self.turns.take(
+            worker=self.worker,
+            lease_ms=LEASE_MS,
+            now=time.time(),
+            per_asker=self.config.answers_per_asker,
         )
-        question = await self.questions.load(session_id, question_id) if claimed else None
-        if question is None:
-            return "skipped"
+        if taken is None:
+            return None
+        question = await self.questions.load(*taken)
+        outcome = await self._guarded(question) if question else "skipped"
+        return Answered(taken[0], outcome, parked=await self.turns.unpark())
+
+    async def _guarded(self, question: Question) -> Outcome:
         work = asyncio.create_task(self._answer(question))
         guard = asyncio.create_task(self._keep_lease(question, work))
         try:
@@ -145,6 +165,7 @@ class Generation:
             state=state,
             outcome=outcome,
             attempt=question.attempt,
+            seconds=outcome.get("inference_time"),
         )
         if ours:
             await self.events.answer_finished(question.session_id, question.id)

@@ -6,12 +6,13 @@ none waits, and every answer is about the newest frame.
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from uuid import uuid4
 
 from redis.exceptions import RedisError
 
 from apps.chat.asking import Asking
+from apps.chat.protocol import ProtocolError
 
 PAUSE_AFTER_ERROR_SECONDS = 1.0
 
@@ -22,7 +23,9 @@ class LiveMode:
     Args:
         prompt: the standing question; may be changed while running.
         rate: answers a second at most.
+        asker: whom the model answers, for turns and limits.
         follow: told the id of each question; ``finish`` must follow when it has ended.
+        refused: told why a frame was not asked about.
     """
 
     def __init__(
@@ -32,13 +35,17 @@ class LiveMode:
         asking: Asking,
         prompt: str,
         rate: float,
+        asker: str,
         follow: Callable[[str], None],
+        refused: Callable[[ProtocolError], Awaitable[None]],
     ) -> None:
         self.prompt = prompt
         self.rate = rate
         self._session_id = session_id
         self._asking = asking
+        self._asker = asker
         self._follow = follow
+        self._refused = refused
         self._current = ""
         self._finished = asyncio.Event()
         self._failed = False
@@ -58,6 +65,9 @@ class LiveMode:
             began = time.monotonic()
             try:
                 await self._ask_once()
+            except ProtocolError as error:
+                self._failed = True
+                await self._refused(error)
             except (RedisError, OSError):
                 self._failed = True
             pause = 1 / self.rate - (time.monotonic() - began)
@@ -70,7 +80,9 @@ class LiveMode:
         self._finished.clear()
         self._failed = False
         self._current = f"live-{uuid4().hex}"
-        await questions.create(self._session_id, self._current, text=self.prompt, live=True)
+        await self._asking.take_live(
+            self._session_id, self._current, text=self.prompt, asker=self._asker
+        )
         self._follow(self._current)
         try:
             await self._asking.bring_frame(self._session_id, self._current)

@@ -93,6 +93,7 @@ def build_process(host: MediaHost) -> ChatProcess:
     parts = services()
     asking = Asking(
         questions=parts.questions,
+        turns=parts.turns,
         events=parts.events,
         host=host,
         snapshot=partial(take_snapshot, parts.frames),

@@ -82,7 +82,7 @@ class RedisBoard:
             name = await self._redis.get(self._home(session))
         except (RedisError, OSError):
             return ""
-        return name.decode() if name else ""
+        return name.decode() if isinstance(name, bytes) else ""
 
     async def settle(self, session: str, name: str) -> None:
         """Note which server answers the session."""

@@ -1,4 +1,4 @@
-"""Celery's door: ids come in, one function is called."""
+"""Celery's door: a task says that a question waits, one function is called."""
 
 from functools import cache
 from typing import Any
@@ -9,7 +9,7 @@ from celery.signals import worker_ready, worker_shutdown
 from django.conf import settings
 
 from apps.camera_sessions import lifecycle
-from apps.chat.generation import Generation, GenerationConfig, Outcome
+from apps.chat.generation import Answered, Generation, GenerationConfig, Outcome
 from apps.chat.process_name import process_name
 from apps.chat.redis_client import async_redis
 from apps.chat.server_board import RedisBoard
@@ -49,13 +49,14 @@ async def leave_servers() -> None:
     await model_servers().aclose()
 
 
-async def generate(session_id: str, question_id: str, attempt: int) -> Outcome:
-    """Answer a question with the parts of the worker's loop."""
+async def generate() -> Answered | None:
+    """Answer the next question with the parts of the worker's loop."""
     parts = services()
     live = current()
     generation = Generation(
         worker=process_name(),
         questions=parts.questions,
+        turns=parts.turns,
         frames=parts.frames,
         figures=parts.figures,
         conversation=parts.conversation,
@@ -65,18 +66,23 @@ async def generate(session_id: str, question_id: str, attempt: int) -> Outcome:
             system_prompt=live.system_prompt,
             max_tokens=live.response_max_tokens,
             context_tokens=settings.MODEL_MAX_TOKENS,
+            answers_per_asker=live.max_answers_per_user,
         ),
     )
-    return await generation.answer(session_id, question_id, attempt=attempt)
+    return await generation.answer_next()
 
 
 @shared_task(ignore_result=True)
-def answer_question(session_id: str, question_id: str, attempt: int) -> None:
-    """Answer a question and count the outcome in the session's row."""
+def answer_next() -> None:
+    """Answer the question whose turn it is and count the outcome in its session's row."""
     fresh()
-    outcome = worker_loop().run(generate(session_id, question_id, attempt))
-    if outcome in COUNTED:
-        lifecycle.count(UUID(session_id), **COUNTED[outcome])
+    answered = worker_loop().run(generate())
+    if answered is None:
+        return
+    if answered.parked:
+        answer_next.delay()
+    if answered.outcome in COUNTED:
+        lifecycle.count(UUID(answered.session_id), **COUNTED[answered.outcome])
 
 
 @worker_ready.connect
