@@ -155,7 +155,14 @@ class FairQueue:
         """
         script = self.redis.register_script(_TAKE)
         keys = [ROTATION, LIVE_FRAMES, RUNNING, QUEUE, LIVE, PARKED]
-        args = [worker, lease_ms, now, ASKER_LEFT, per_asker, self.ttl]
+        args: list[str | int | float] = [
+            worker,
+            lease_ms,
+            now,
+            ASKER_LEFT,
+            per_asker,
+            self.ttl,
+        ]
         taken: Any = await script(keys=keys, args=args)
         return (taken[0].decode(), taken[1].decode()) if taken else None
 
