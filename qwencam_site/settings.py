@@ -38,6 +38,8 @@ HISTORY_TURNS = environment.integer("HISTORY_TURNS", 6, low=0, high=50)
 
 # --- Frames and media ------------------------------------------------------------------------
 FRAME_SAMPLE_RATE = environment.number("FRAME_SAMPLE_RATE", 2.0, low=0.05, high=30)
+LIVE_CHANGE_THRESHOLD = environment.number("LIVE_CHANGE_THRESHOLD", 2.5, low=0, high=255)
+LIVE_REFRESH_SECONDS = environment.number("LIVE_REFRESH_SECONDS", 15, low=0.1, high=3600)
 FRAME_MAX_EDGE = environment.integer("FRAME_MAX_EDGE", 448, low=56, high=4096)
 FRAME_TTL_SECONDS = environment.integer("FRAME_TTL_SECONDS", 30, low=5, high=300)
 FRAME_WAIT_SECONDS = environment.number("FRAME_WAIT_SECONDS", 10, low=0.1, high=60)

@@ -3,9 +3,9 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import ceil
-from typing import Protocol
+from typing import Any, Protocol
 
 from asgiref.sync import sync_to_async
 
@@ -13,10 +13,11 @@ from apps.chat import presence
 from apps.chat.events import Events
 from apps.chat.fairness import FairQueue
 from apps.chat.limits import within_rate
-from apps.chat.protocol import ProtocolError
+from apps.chat.protocol import FrameInfo, ProtocolError
 from apps.chat.questions import Depth, QuestionStore, State
 from apps.chat.tasks import answer_next
 from apps.frames.privacy import FilterFailed
+from apps.streaming.capture import SceneUnchanged, Wish
 from apps.streaming.errors import CaptureFailed
 from apps.streaming.host import MediaHost
 from apps.streaming.peer import PeerSession
@@ -52,8 +53,11 @@ def busy_detail(depth: Depth) -> str:
 class Snapshot(Protocol):
     """Takes, filters and stores the frame of a question."""
 
-    async def __call__(self, peer: PeerSession, *, session_id: str, frame_id: str) -> object:
-        """Raise an exception with ``code`` and ``detail`` when there is no frame to be had."""
+    async def __call__(
+        self, peer: PeerSession, *, session_id: str, frame_id: str, wish: Wish
+    ) -> object:
+        """Raise an exception with ``code`` and ``detail`` when there is no frame to be had, or
+        ``SceneUnchanged`` when none is needed."""
 
 
 async def call_worker() -> None:
@@ -125,7 +129,7 @@ class Asking:
     async def _depth(self, limits: AskLimits) -> Depth:
         return await self.questions.depth(older_than=time.time() - limits.stale_seconds)
 
-    async def bring_frame(self, session_id: str, question_id: str) -> None:
+    async def bring_frame(self, session_id: str, question_id: str, *, wish: Wish = "asked") -> None:
         """Have a frame taken for a question, here or in the process that holds the stream.
 
         A question that came before the stream waits for it.
@@ -134,22 +138,40 @@ class Asking:
         while time.monotonic() < deadline:
             peer = self.host.get(session_id)
             if peer is not None:
-                await self.take_frame(peer, session_id, question_id)
+                await self.take_frame(peer, session_id, question_id, wish=wish)
                 return
             if await presence.has_stream(self.questions.redis, session_id):
-                await self.events.frame_wanted(session_id, question_id)
+                await self.events.frame_wanted(session_id, question_id, wish=wish)
                 return
             await asyncio.sleep(PEER_LOOK_SECONDS)
         await self.fail(session_id, question_id, "no_stream", "Start the camera first, then ask.")
 
-    async def take_frame(self, peer: PeerSession, session_id: str, question_id: str) -> None:
-        """Take a frame from the peer connection of this process and dispatch the question."""
+    async def take_frame(
+        self, peer: PeerSession, session_id: str, question_id: str, *, wish: Wish
+    ) -> None:
+        """Take a frame from the peer connection of this process and queue the question."""
         try:
-            await self.snapshot(peer, session_id=session_id, frame_id=question_id)
+            await self.snapshot(peer, session_id=session_id, frame_id=question_id, wish=wish)
+        except SceneUnchanged as same:
+            await self._tell_unchanged(session_id, question_id, same)
         except (CaptureFailed, FilterFailed) as error:
             await self.fail(session_id, question_id, error.code, error.detail)
-            return
-        await self.queue(session_id, question_id, frame_id=question_id)
+        else:
+            if wish != "live_again":
+                await self.queue(session_id, question_id, frame_id=question_id)
+
+    async def _tell_unchanged(
+        self, session_id: str, question_id: str, same: SceneUnchanged
+    ) -> None:
+        info = FrameInfo(
+            age_ms=max(0, round((time.time() - same.captured_at) * 1000)),
+            width=same.width,
+            height=same.height,
+            captured_at=round(same.captured_at * 1000),
+        )
+        await self._finish(
+            session_id, question_id, State.DONE, {"unchanged": True, "frame": asdict(info)}
+        )
 
     async def queue(self, session_id: str, question_id: str, *, frame_id: str = "") -> None:
         """Let a question wait for its turn; one that has ended meanwhile is left alone."""
@@ -159,7 +181,10 @@ class Asking:
     async def fail(self, session_id: str, question_id: str, code: str, detail: str) -> None:
         """End a question with an error and say so."""
         outcome = {"error": code, "detail": detail}
-        if await self.questions.finish(
-            session_id, question_id, state=State.FAILED, outcome=outcome
-        ):
+        await self._finish(session_id, question_id, State.FAILED, outcome)
+
+    async def _finish(
+        self, session_id: str, question_id: str, state: State, outcome: dict[str, Any]
+    ) -> None:
+        if await self.questions.finish(session_id, question_id, state=state, outcome=outcome):
             await self.events.answer_finished(session_id, question_id)

@@ -121,6 +121,7 @@ class SessionConsumer(AsyncWebsocketConsumer):
 
     async def disconnect(self, code: int) -> None:
         """End everything this socket owned; its peer connection is the media relay's affair."""
+        self._stop_live()
         for task in list(self._tasks):
             task.cancel()
         if not self._open:
@@ -156,7 +157,7 @@ class SessionConsumer(AsyncWebsocketConsumer):
 
     async def _heartbeat(self) -> None:
         """Close a silent socket; tell Redis and the database that this one is here."""
-        while True:
+        while self._open:  # Not only until cancelled: see LiveMode.stop.
             await asyncio.sleep(HEARTBEAT_SECONDS)
             now = time.monotonic()
             if now - self._heard_at > settings.SOCKET_SILENCE_SECONDS:
@@ -289,6 +290,7 @@ class SessionConsumer(AsyncWebsocketConsumer):
             asking=self.process.asking,
             prompt=message.prompt,
             rate=rate,
+            refresh=settings.LIVE_REFRESH_SECONDS,
             asker=self._asker(),
             follow=self._follow_live,
             refused=self._say_error,
@@ -300,6 +302,8 @@ class SessionConsumer(AsyncWebsocketConsumer):
         self._own(self._watch.until_ended(self.session_id, question_id))
 
     def _stop_live(self) -> None:
+        if self._live is not None:
+            self._live.stop()
         if self._live_task is not None:
             self._live_task.cancel()
         self._live = self._live_task = None
@@ -316,8 +320,7 @@ class SessionConsumer(AsyncWebsocketConsumer):
         for message in await self._feed.on_finished(event["id"]):
             metrics.observe(message)
             if self._live is not None and self._live.owns(event["id"]):
-                failed = isinstance(message, protocol.Error)
-                self._live.finish(failed=failed)
+                message = self._live.finish(message)
                 await self._note_active()
             await self._say(message)
 

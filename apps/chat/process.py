@@ -16,7 +16,7 @@ from apps.chat.services import Services, privacy_policy, services
 from apps.chat.shutdown import before_shutdown
 from apps.frames.store import FrameStore
 from apps.live_settings.current import REFRESH_SECONDS, current, refresh
-from apps.streaming.capture import snapshot
+from apps.streaming.capture import Wish, snapshot
 from apps.streaming.host import MediaHost
 from apps.streaming.peer import PeerSession
 
@@ -65,7 +65,7 @@ def ask_limits() -> AskLimits:
 
 
 async def take_snapshot(
-    store: FrameStore, peer: PeerSession, *, session_id: str, frame_id: str
+    store: FrameStore, peer: PeerSession, *, session_id: str, frame_id: str, wish: Wish
 ) -> object:
     """Take a frame with the privacy filters and sizes in force and store it."""
     return await snapshot(
@@ -78,6 +78,8 @@ async def take_snapshot(
         quality=settings.JPEG_QUALITY,
         max_age=settings.FRAME_MAX_AGE_SECONDS,
         timeout=settings.FRAME_WAIT_SECONDS,
+        wish=wish,
+        change_threshold=settings.LIVE_CHANGE_THRESHOLD,
     )
 
 
