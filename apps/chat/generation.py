@@ -13,8 +13,8 @@ from typing import Any, Literal
 from apps.chat.batching import ReplyBatcher
 from apps.chat.conversation import Conversation
 from apps.chat.events import Events
-from apps.chat.figures import Figures
 from apps.chat.fairness import FairQueue
+from apps.chat.figures import Figures
 from apps.chat.protocol import FrameInfo
 from apps.chat.questions import Question, QuestionStore, State
 from apps.frames.store import FrameStore

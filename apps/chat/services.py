@@ -7,8 +7,8 @@ from redis.asyncio import Redis
 
 from apps.chat.conversation import Conversation
 from apps.chat.events import Events
-from apps.chat.figures import Figures
 from apps.chat.fairness import FairQueue
+from apps.chat.figures import Figures
 from apps.chat.questions import QuestionStore
 from apps.chat.redis_client import async_redis
 from apps.frames.privacy import PrivacyPolicy
