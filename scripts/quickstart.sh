@@ -92,7 +92,7 @@ BACKGROUND=
 
 printf '\n%s\n\n' "$users"
 say "Logs   $LOG_DIR"
-say "Open   $([[ -n ${SSL_CERT_PATH:-} ]] && echo https || echo http)://$([[ $HOST == 0.0.0.0 ]] && hostname || echo localhost):$PORT/   (Ctrl-C stops everything)"
+say "Open   $(public_url)/   (Ctrl-C stops everything)"
 [[ $HOST == 127.0.0.1 || -n ${SSL_CERT_PATH:-} ]] ||
     say "Browsers on other machines give a page the camera over HTTPS only: set SSL_CERT_PATH and SSL_KEY_PATH."
 wait "$SUPERVISOR" || fail "The supervisor ended by itself: see $LOG_DIR/supervisord.log."

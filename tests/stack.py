@@ -134,23 +134,6 @@ class Stack:
         assert found, "The quickstart printed no password."
         return found[1]
 
-    def manage(self, *arguments: str) -> str:
-        """Run ``manage.py`` on this stack's database; return what it prints."""
-        secrets = (self.data_dir / "env").read_text().split()
-        environment = {
-            **USER_ENVIRONMENT,
-            **dict(line.split("=", 1) for line in secrets),
-            "DATABASE_URL": f"sqlite:///{self.data_dir}/db.sqlite3",
-            "REDIS_URL": self.redis_url(),
-            "PUBLIC_URL": self.url,
-            **self._settings,
-        }
-        command = [sys.executable, "manage.py", *arguments]
-        done = subprocess.run(
-            command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True
-        )
-        return done.stdout.strip()
-
     def token(self, username: str = "demo") -> dict[str, Any]:
         """Open a camera session; return what ``POST /api/token`` says."""
         credentials = {"username": username, "password": self.password(username)}

@@ -5,8 +5,10 @@ that stops half-way. What sees a picture is tested with the real vLLM.
 """
 
 import json
+import socket
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -33,6 +35,7 @@ class StandInModel:
         self.script = Script()
         self.requests: list[dict[str, Any]] = []
         self.arrivals: list[float] = []
+        self._connections: set[socket.socket] = set()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
@@ -51,11 +54,27 @@ class StandInModel:
         self._server.shutdown()
         self._server.server_close()
 
+    def kill(self) -> None:
+        """End as a killed process does: what is being answered breaks off."""
+        self.stop()
+        for connection in list(self._connections):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         model = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+
+            def setup(self) -> None:
+                super().setup()
+                model._connections.add(self.connection)
+
+            def finish(self) -> None:
+                model._connections.discard(self.connection)
+                with suppress(OSError):
+                    super().finish()
 
             def log_message(self, *_: object) -> None:
                 pass

@@ -10,8 +10,10 @@ class ChatConfig(AppConfig):
     label = "chat"
 
     def ready(self) -> None:
-        """Connect the receiver of ended sessions."""
+        """Connect the receiver of ended sessions; show the model servers to Prometheus."""
         from apps.camera_sessions.signals import session_ended
+        from apps.chat import server_metrics
         from apps.chat.endings import on_session_ended
 
         session_ended.connect(on_session_ended)
+        server_metrics.register()

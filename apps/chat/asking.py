@@ -1,20 +1,23 @@
-"""Takes a question in, brings it a frame, and hands it to the inference workers."""
+"""Takes a question in, brings it a frame, and queues it for the inference workers."""
 
 import asyncio
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass
+from math import ceil
+from typing import Any, Protocol
 
 from asgiref.sync import sync_to_async
 
 from apps.chat import presence
 from apps.chat.events import Events
+from apps.chat.fairness import FairQueue
 from apps.chat.limits import within_rate
-from apps.chat.protocol import ProtocolError
-from apps.chat.questions import QuestionStore, State
-from apps.chat.tasks import answer_question
+from apps.chat.protocol import FrameInfo, ProtocolError
+from apps.chat.questions import Depth, QuestionStore, State
+from apps.chat.tasks import answer_next
 from apps.frames.privacy import FilterFailed
+from apps.streaming.capture import SceneUnchanged, Wish
 from apps.streaming.errors import CaptureFailed
 from apps.streaming.host import MediaHost
 from apps.streaming.peer import PeerSession
@@ -29,7 +32,8 @@ class AskLimits:
     Attributes:
         chars: longest question, characters.
         per_minute: questions a minute of one user.
-        depth: questions that may wait or run at once, of all users.
+        depth: questions that may wait or run at once, of all users; live mode's frames have what
+            they leave of it.
         stale_seconds: after this time a question no longer counts as waiting.
     """
 
@@ -39,18 +43,27 @@ class AskLimits:
     stale_seconds: float
 
 
+def busy_detail(depth: Depth) -> str:
+    """Say how much there is to do, and for how long if that is known."""
+    count = depth.questions + depth.live
+    when = f"about {ceil(depth.wait)} seconds" if depth.wait > 1 else "a few seconds"
+    return f"The model is busy with {count} questions; try again in {when}."
+
+
 class Snapshot(Protocol):
     """Takes, filters and stores the frame of a question."""
 
-    async def __call__(self, peer: PeerSession, *, session_id: str, frame_id: str) -> object:
-        """Raise an exception with ``code`` and ``detail`` when there is no frame to be had."""
+    async def __call__(
+        self, peer: PeerSession, *, session_id: str, frame_id: str, wish: Wish
+    ) -> object:
+        """Raise an exception with ``code`` and ``detail`` when there is no frame to be had, or
+        ``SceneUnchanged`` when none is needed."""
 
 
-async def dispatch(session_id: str, question_id: str, attempt: int) -> None:
-    """Hand a question to the inference workers; only ids cross the broker."""
+async def call_worker() -> None:
+    """Tell the inference workers that there is work."""
     # Publishing is blocking I/O of about a millisecond: not on the event loop.
-    publish = sync_to_async(answer_question.delay, thread_sensitive=False)
-    await publish(session_id, question_id, attempt)
+    await sync_to_async(answer_next.delay, thread_sensitive=False)()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,21 +72,24 @@ class Asking:
 
     Attributes:
         limits: gives those in force.
+        call: tells the workers that there is work.
         wait: how long a question waits for a peer connection to come up, s.
     """
 
     questions: QuestionStore
+    turns: FairQueue
     events: Events
     host: MediaHost
     snapshot: Snapshot
     limits: Callable[[], AskLimits]
     wait: float
+    call: Callable[[], Awaitable[None]] = call_worker
 
     async def take(self, session_id: str, question_id: str, *, text: str, asker: str) -> int:
-        """Accept a question and return its place in the queue, 1 for the next.
+        """Accept a question and return its place in the fair order, 1 for the next.
 
         Args:
-            asker: whose questions are counted together, such as a user's id.
+            asker: whose questions are counted together and take turns as one, such as a user's id.
 
         Raises:
             ProtocolError: ``question_too_long``, ``rate_limited``, ``busy``, or ``bad_request``
@@ -87,16 +103,33 @@ class Asking:
         if not await within_rate(self.questions.redis, f"ask:{asker}", per_minute=per_minute):
             detail = f"You may ask {per_minute} questions a minute; wait a little."
             raise ProtocolError("rate_limited", detail, id=question_id)
-        depth = await self.questions.depth(older_than=time.time() - limits.stale_seconds)
-        if depth >= limits.depth:
-            detail = f"The model is busy with {depth} questions; try again in a few seconds."
-            raise ProtocolError("busy", detail, id=question_id)
-        if not await self.questions.create(session_id, question_id, text=text, live=False):
+        depth = await self._depth(limits)
+        if depth.questions >= limits.depth:
+            raise ProtocolError("busy", busy_detail(depth), id=question_id)
+        place = await self.turns.place(asker)
+        if not await self.questions.create(
+            session_id, question_id, text=text, live=False, asker=asker
+        ):
             detail = "This id was used for a question before."
             raise ProtocolError("bad_request", detail, id=question_id)
-        return depth + 1
+        return place
 
-    async def bring_frame(self, session_id: str, question_id: str) -> None:
+    async def take_live(self, session_id: str, question_id: str, *, text: str, asker: str) -> None:
+        """Accept one frame's question of live mode.
+
+        Raises:
+            ProtocolError: ``busy`` when questions and live mode together fill the queue.
+        """
+        limits = self.limits()
+        depth = await self._depth(limits)
+        if depth.questions + depth.live >= limits.depth:
+            raise ProtocolError("busy", busy_detail(depth))
+        await self.questions.create(session_id, question_id, text=text, live=True, asker=asker)
+
+    async def _depth(self, limits: AskLimits) -> Depth:
+        return await self.questions.depth(older_than=time.time() - limits.stale_seconds)
+
+    async def bring_frame(self, session_id: str, question_id: str, *, wish: Wish = "asked") -> None:
         """Have a frame taken for a question, here or in the process that holds the stream.
 
         A question that came before the stream waits for it.
@@ -105,28 +138,53 @@ class Asking:
         while time.monotonic() < deadline:
             peer = self.host.get(session_id)
             if peer is not None:
-                await self.take_frame(peer, session_id, question_id)
+                await self.take_frame(peer, session_id, question_id, wish=wish)
                 return
             if await presence.has_stream(self.questions.redis, session_id):
-                await self.events.frame_wanted(session_id, question_id)
+                await self.events.frame_wanted(session_id, question_id, wish=wish)
                 return
             await asyncio.sleep(PEER_LOOK_SECONDS)
         await self.fail(session_id, question_id, "no_stream", "Start the camera first, then ask.")
 
-    async def take_frame(self, peer: PeerSession, session_id: str, question_id: str) -> None:
-        """Take a frame from the peer connection of this process and dispatch the question."""
+    async def take_frame(
+        self, peer: PeerSession, session_id: str, question_id: str, *, wish: Wish
+    ) -> None:
+        """Take a frame from the peer connection of this process and queue the question."""
         try:
-            await self.snapshot(peer, session_id=session_id, frame_id=question_id)
+            await self.snapshot(peer, session_id=session_id, frame_id=question_id, wish=wish)
+        except SceneUnchanged as same:
+            await self._tell_unchanged(session_id, question_id, same)
         except (CaptureFailed, FilterFailed) as error:
             await self.fail(session_id, question_id, error.code, error.detail)
-            return
-        await self.questions.set_frame(session_id, question_id, frame_id=question_id)
-        await dispatch(session_id, question_id, 1)
+        else:
+            if wish != "live_again":
+                await self.queue(session_id, question_id, frame_id=question_id)
+
+    async def _tell_unchanged(
+        self, session_id: str, question_id: str, same: SceneUnchanged
+    ) -> None:
+        info = FrameInfo(
+            age_ms=max(0, round((time.time() - same.captured_at) * 1000)),
+            width=same.width,
+            height=same.height,
+            captured_at=round(same.captured_at * 1000),
+        )
+        await self._finish(
+            session_id, question_id, State.DONE, {"unchanged": True, "frame": asdict(info)}
+        )
+
+    async def queue(self, session_id: str, question_id: str, *, frame_id: str = "") -> None:
+        """Let a question wait for its turn; one that has ended meanwhile is left alone."""
+        if await self.turns.push(session_id, question_id, frame_id=frame_id):
+            await self.call()
 
     async def fail(self, session_id: str, question_id: str, code: str, detail: str) -> None:
         """End a question with an error and say so."""
         outcome = {"error": code, "detail": detail}
-        if await self.questions.finish(
-            session_id, question_id, state=State.FAILED, outcome=outcome
-        ):
+        await self._finish(session_id, question_id, State.FAILED, outcome)
+
+    async def _finish(
+        self, session_id: str, question_id: str, state: State, outcome: dict[str, Any]
+    ) -> None:
+        if await self.questions.finish(session_id, question_id, state=state, outcome=outcome):
             await self.events.answer_finished(session_id, question_id)

@@ -24,7 +24,6 @@ from apps.camera_sessions.limits import told_limits
 from apps.camera_sessions.models import CameraSession, EndReason
 from apps.camera_sessions.tokens import TokenRefused
 from apps.chat import metrics, presence, protocol
-from apps.chat.asking import dispatch
 from apps.chat.events import session_group
 from apps.chat.feed import AnswerFeed
 from apps.chat.limits import TokenBucket
@@ -95,7 +94,8 @@ class SessionConsumer(AsyncWebsocketConsumer):
                 frame=2 * settings.FRAME_WAIT_SECONDS + 5,
                 answer=settings.MODEL_TIMEOUT_SECONDS + 60,
             ),
-            dispatch=dispatch,
+            queue=self.process.asking.queue,
+            call=self.process.asking.call,
         )
         now = time.monotonic()
         self._messages = TokenBucket(per_minute=settings.MAX_MESSAGES_PER_MINUTE, now=now)
@@ -121,6 +121,7 @@ class SessionConsumer(AsyncWebsocketConsumer):
 
     async def disconnect(self, code: int) -> None:
         """End everything this socket owned; its peer connection is the media relay's affair."""
+        self._stop_live()
         for task in list(self._tasks):
             task.cancel()
         if not self._open:
@@ -130,7 +131,10 @@ class SessionConsumer(AsyncWebsocketConsumer):
         metrics.SOCKETS.dec()
         try:
             await presence.withdraw_socket(
-                self.process.services.redis, self.session_id, self.connection
+                self.process.services.redis,
+                self.session_id,
+                self.connection,
+                grace=settings.ASKER_GRACE_SECONDS,
             )
             group = session_group(self.session_id)
             await self.channel_layer.group_discard(group, self.channel_name)
@@ -153,7 +157,7 @@ class SessionConsumer(AsyncWebsocketConsumer):
 
     async def _heartbeat(self) -> None:
         """Close a silent socket; tell Redis and the database that this one is here."""
-        while True:
+        while self._open:  # Not only until cancelled: see LiveMode.stop.
             await asyncio.sleep(HEARTBEAT_SECONDS)
             now = time.monotonic()
             if now - self._heard_at > settings.SOCKET_SILENCE_SECONDS:
@@ -293,7 +297,10 @@ class SessionConsumer(AsyncWebsocketConsumer):
             asking=self.process.asking,
             prompt=message.prompt,
             rate=rate,
+            refresh=settings.LIVE_REFRESH_SECONDS,
+            asker=self._asker(),
             follow=self._follow_live,
+            refused=self._say_error,
         )
         self._live_task = self._own(self._live.run())
 
@@ -302,6 +309,8 @@ class SessionConsumer(AsyncWebsocketConsumer):
         self._own(self._watch.until_ended(self.session_id, question_id))
 
     def _stop_live(self) -> None:
+        if self._live is not None:
+            self._live.stop()
         if self._live_task is not None:
             self._live_task.cancel()
         self._live = self._live_task = None
@@ -318,8 +327,7 @@ class SessionConsumer(AsyncWebsocketConsumer):
         for message in await self._feed.on_finished(event["id"]):
             metrics.observe(message)
             if self._live is not None and self._live.owns(event["id"]):
-                failed = isinstance(message, protocol.Error)
-                self._live.finish(failed=failed)
+                message = self._live.finish(message)
                 await self._note_active()
             await self._say(message)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from channels.layers import BaseChannelLayer, get_channel_layer
 
+from apps.streaming.capture import Wish
 from apps.streaming.host import StreamState
 
 
@@ -48,10 +49,10 @@ class Events:
         await self._send(session_group(session_id), "session.ended", reason=reason, note=note)
         await self._send(media_group(session_id), "session.ended", session_id=session_id)
 
-    async def frame_wanted(self, session_id: str, question_id: str) -> None:
+    async def frame_wanted(self, session_id: str, question_id: str, *, wish: Wish) -> None:
         """Whoever holds the session's peer connection: take a frame for this question."""
         group = media_group(session_id)
-        await self._send(group, "frame.wanted", session_id=session_id, id=question_id)
+        await self._send(group, "frame.wanted", session_id=session_id, id=question_id, wish=wish)
 
     async def stream_changed(self, state: StreamState) -> None:
         """The camera's stream connected, changed its size, stalled or closed."""

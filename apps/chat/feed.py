@@ -74,9 +74,10 @@ class AnswerFeed:
         if question.live:
             outcome = question.outcome
             return LiveText(
-                text=outcome["text"],
-                inference_time=outcome["inference_time"],
+                text=outcome.get("text", ""),
+                inference_time=outcome.get("inference_time", 0.0),
                 frame=outcome["frame"],
+                unchanged=outcome.get("unchanged"),
             )
         texts = await self._questions.batches(self._session_id, question.id, after=0)
         return Response(id=question.id, text="".join(texts), **question.outcome)

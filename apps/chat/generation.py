@@ -5,13 +5,15 @@ Runs in an inference worker. Knows Redis keys only through its stores.
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from apps.chat.batching import ReplyBatcher
 from apps.chat.conversation import Conversation
 from apps.chat.events import Events
+from apps.chat.fairness import FairQueue
 from apps.chat.figures import Figures
 from apps.chat.protocol import FrameInfo
 from apps.chat.questions import Question, QuestionStore, State
@@ -24,6 +26,20 @@ LEASE_MS = 6000
 LEASE_RENEWAL_SECONDS = 0.5
 
 Outcome = Literal["answered", "told", "failed", "skipped"]
+"""``told`` is live mode's ``answered``; ``skipped``: cancelled, or its session has ended."""
+
+
+@dataclass(frozen=True)
+class Answered:
+    """Whose question was taken, and what became of it.
+
+    Attributes:
+        parked: a call for a worker was parked, and is due now.
+    """
+
+    session_id: str
+    outcome: Outcome
+    parked: bool
 
 
 class AnswerFailed(Exception):
@@ -76,30 +92,38 @@ class Generation:
     Attributes:
         worker: this worker's name, written into the lease.
         conversation: makes the conversation of a session id.
+        config_for: tells what shapes the answers of a session id.
     """
 
     worker: str
     questions: QuestionStore
+    turns: FairQueue
     frames: FrameStore
     figures: Figures
     conversation: Callable[[str], Conversation]
     events: Events
     servers: ModelServers
-    config: GenerationConfig
+    config_for: Callable[[str], Awaitable[GenerationConfig]]
 
-    async def answer(self, session_id: str, question_id: str, *, attempt: int) -> Outcome:
-        """Answer a question if it is still to be had.
+    async def answer_next(self, *, per_asker: int) -> Answered | None:
+        """Answer the question whose turn it is; ``None`` when none has.
 
-        Returns:
-            ``answered``, or ``told`` for live mode; ``failed``; ``skipped`` when another worker
-            has it, it was cancelled or its session has ended.
+        Args:
+            per_asker: answers that one asker may have under way.
         """
-        claimed = await self.questions.claim(
-            session_id, question_id, attempt=attempt, worker=self.worker, lease_ms=LEASE_MS
+        taken = await self.turns.take(
+            worker=self.worker,
+            lease_ms=LEASE_MS,
+            now=time.time(),
+            per_asker=per_asker,
         )
-        question = await self.questions.load(session_id, question_id) if claimed else None
-        if question is None:
-            return "skipped"
+        if taken is None:
+            return None
+        question = await self.questions.load(*taken)
+        outcome = await self._guarded(question) if question else "skipped"
+        return Answered(taken[0], outcome, parked=await self.turns.unpark())
+
+    async def _guarded(self, question: Question) -> Outcome:
         work = asyncio.create_task(self._answer(question))
         guard = asyncio.create_task(self._keep_lease(question, work))
         try:
@@ -144,6 +168,7 @@ class Generation:
             state=state,
             outcome=outcome,
             attempt=question.attempt,
+            seconds=outcome.get("inference_time"),
         )
         if ours:
             await self.events.answer_finished(question.session_id, question.id)
@@ -151,44 +176,59 @@ class Generation:
         return ours
 
     async def _generate(self, question: Question) -> tuple[dict[str, Any], str]:
-        frame = await self.frames.get(question.session_id, question.frame_id)
+        frame, config = await asyncio.gather(
+            self.frames.get(question.session_id, question.frame_id),
+            self.config_for(question.session_id),
+        )
         if frame is None:
             raise AnswerFailed("no_frame", "The frame expired before the model was free for it.")
-        messages = await self._messages(question, frame)
+        messages = await self._messages(question, frame, config)
         requested_at_epoch = time.time()
         progress = _Progress(requested_at=time.monotonic())
-        await self._stream(question, messages, progress)
+        await self._stream(question, messages, progress, max_tokens=config.max_tokens)
         return self._response(question, frame, progress, requested_at_epoch), progress.text
 
-    async def _messages(self, question: Question, frame: EncodedFrame) -> list[dict[str, Any]]:
+    async def _messages(
+        self, question: Question, frame: EncodedFrame, config: GenerationConfig
+    ) -> list[dict[str, Any]]:
         history = []
         if not question.live:
             history = await self.conversation(question.session_id).load()
         return build_messages(
             question.text,
             frame=frame,
-            system_prompt=self.config.system_prompt,
+            system_prompt=config.system_prompt,
             history=history,
             budget=PromptBudget(
-                context_tokens=self.config.context_tokens,
-                response_tokens=self.config.max_tokens,
+                context_tokens=config.context_tokens,
+                response_tokens=config.max_tokens,
             ),
         )
 
     async def _stream(
-        self, question: Question, messages: list[dict[str, Any]], progress: _Progress
+        self,
+        question: Question,
+        messages: list[dict[str, Any]],
+        progress: _Progress,
+        *,
+        max_tokens: int,
     ) -> None:
         batcher = ReplyBatcher()
-        async for part in self.servers.stream_chat(messages, max_tokens=self.config.max_tokens):
-            if isinstance(part, Usage):
-                progress.usage = part
-                continue
-            now = time.monotonic()
-            if progress.first_token_at is None:
-                progress.first_token_at = now
-            progress.text += part.text
-            if not question.live:
-                await self._publish(question, batcher.add(part.text, now=now))
+        answer = self.servers.stream_chat(
+            messages, max_tokens=max_tokens, session=question.session_id
+        )
+        # Closed at once, however this ends: that is what makes the model server stop.
+        async with aclosing(answer) as parts:
+            async for part in parts:
+                if isinstance(part, Usage):
+                    progress.usage = part
+                    continue
+                now = time.monotonic()
+                if progress.first_token_at is None:
+                    progress.first_token_at = now
+                progress.text += part.text
+                if not question.live:
+                    await self._publish(question, batcher.add(part.text, now=now))
         await self._publish(question, batcher.flush())
 
     async def _publish(self, question: Question, batch: str) -> None:

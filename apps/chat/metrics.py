@@ -9,6 +9,9 @@ SECONDS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 20, 30, 60, 120)
 SOCKETS = Gauge("qwencam_sockets", "Open WebSockets.")
 QUESTIONS = Counter("qwencam_questions_total", "Questions taken.")
 ANSWERS = Counter("qwencam_answers_total", "Answers delivered.", ["mode"])
+UNCHANGED = Counter(
+    "qwencam_live_unchanged_total", "Live mode's frames on which the scene was as before."
+)
 ERRORS = Counter("qwencam_errors_total", "Errors told to clients.", ["code"])
 TTFT = Histogram(
     "qwencam_time_to_first_token_seconds",
@@ -33,6 +36,8 @@ def observe(message: ServerMessage) -> None:
             TTFT.observe(message.ttft)
             INFERENCE.observe(message.inference_time)
             FRAME_AGE.observe(message.frame["age_ms"] / 1000)
+        case LiveText(unchanged=True):
+            UNCHANGED.inc()
         case LiveText():
             ANSWERS.labels("live").inc()
             INFERENCE.observe(message.inference_time)

@@ -51,8 +51,12 @@ def _worker(name: str) -> str:
     return f"presence:worker:{name}"
 
 
+SOCKET = "presence:socket:"
+LATELY = "presence:lately:"
+
+
 def _socket(session_id: str) -> str:
-    return f"presence:socket:{session_id}"
+    return f"{SOCKET}{session_id}"
 
 
 async def announce_socket(redis: Redis, session_id: str, connection: str, *, ttl: int) -> None:
@@ -60,9 +64,14 @@ async def announce_socket(redis: Redis, session_id: str, connection: str, *, ttl
     await redis.set(_socket(session_id), connection, ex=ttl)
 
 
-async def withdraw_socket(redis: Redis, session_id: str, connection: str) -> None:
-    """Say that ``connection`` is gone, unless a newer one has taken over."""
+async def withdraw_socket(redis: Redis, session_id: str, connection: str, *, grace: float) -> None:
+    """Say that ``connection`` is gone, unless a newer one has taken over.
+
+    Args:
+        grace: for so many seconds the session still counts as here: its page may be coming back.
+    """
     if await redis.get(_socket(session_id)) == connection.encode():
+        await redis.set(f"{LATELY}{session_id}", 1, px=max(1, round(grace * 1000)))
         await redis.delete(_socket(session_id))
 
 

@@ -18,7 +18,7 @@ from apps.frames import privacy
 from apps.frames.privacy import PrivacyPolicy
 from apps.frames.store import FrameStore
 from apps.live_settings.current import REFRESH_SECONDS, current, refresh
-from apps.streaming.capture import snapshot
+from apps.streaming.capture import Wish, snapshot
 from apps.streaming.host import MediaHost
 from apps.streaming.peer import PeerSession
 
@@ -67,7 +67,7 @@ def ask_limits() -> AskLimits:
 
 
 async def take_snapshot(
-    store: FrameStore, peer: PeerSession, *, session_id: str, frame_id: str
+    store: FrameStore, peer: PeerSession, *, session_id: str, frame_id: str, wish: Wish
 ) -> object:
     """Take a frame with the privacy filters and sizes in force and store it."""
     return await snapshot(
@@ -80,6 +80,8 @@ async def take_snapshot(
         quality=settings.JPEG_QUALITY,
         max_age=settings.FRAME_MAX_AGE_SECONDS,
         timeout=settings.FRAME_WAIT_SECONDS,
+        wish=wish,
+        change_threshold=settings.LIVE_CHANGE_THRESHOLD,
     )
 
 
@@ -103,6 +105,7 @@ def build_process(host: MediaHost) -> ChatProcess:
     parts = services()
     asking = Asking(
         questions=parts.questions,
+        turns=parts.turns,
         events=parts.events,
         host=host,
         snapshot=partial(take_snapshot, parts.frames),

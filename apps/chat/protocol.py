@@ -307,12 +307,17 @@ class Response:
 
 @dataclass(frozen=True, kw_only=True)
 class LiveText:
-    """One answer of live mode."""
+    """One answer of live mode.
+
+    Attributes:
+        unchanged: the scene is as it was: ``text`` is the last answer, the model was not asked.
+    """
 
     type: ClassVar[Literal["live"]] = "live"
     text: str
     inference_time: float
     frame: dict[str, int]
+    unchanged: Literal[True] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

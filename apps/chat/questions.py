@@ -15,6 +15,13 @@ from redis.asyncio import Redis
 from apps.chat.figures import Figures
 
 QUEUE = "questions:waiting"
+RUNNING = "questions:running"
+LIVE = "questions:live"
+SECONDS = "questions:seconds"
+"""Sorted sets of ``session:question`` by the time asked (waiting or running; running; the same of
+live mode), and a list of the latest answers' times."""
+
+RECENT_ANSWERS = 20
 
 
 class State(StrEnum):
@@ -26,6 +33,15 @@ class State(StrEnum):
     FAILED = "failed"
 
 
+QUESTION = "question:"
+LEASE = "lease:"
+
+
+def member(session_id: str, question_id: str) -> str:
+    """Return how a question is named in sorted sets and lists; session ids have no colon."""
+    return f"{session_id}:{question_id}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Question:
     """One question as stored.
@@ -35,6 +51,7 @@ class Question:
         asked_at: when it reached the platform, s since the epoch.
         frame_id: key of its frame in the frame store, empty until one was taken.
         attempt: 1, or 2 after a lost worker.
+        asker: whose questions take turns as one.
     """
 
     session_id: str
@@ -46,24 +63,38 @@ class Question:
     frame_id: str
     attempt: int
     outcome: dict[str, Any]
+    asker: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Depth:
+    """What waits or runs, and how fast it goes.
+
+    Attributes:
+        questions, live: waiting or running, of people and of live mode.
+        running: of both, being answered now.
+        seconds: an answer's time of late; 0 when there was none.
+    """
+
+    questions: int
+    live: int
+    running: int
+    seconds: float
+
+    @property
+    def wait(self) -> float:
+        """In how many seconds all of it will be answered; 0 when nobody knows."""
+        return (self.questions + self.live) * self.seconds / max(1, self.running)
 
 
 _CREATE = """
 if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
 redis.call('HSET', KEYS[1], 'text', ARGV[1], 'live', ARGV[2], 'asked_at', ARGV[3],
-    'state', 'waiting', 'frame_id', '', 'attempt', '1')
+    'state', 'waiting', 'frame_id', '', 'attempt', '1', 'asker', ARGV[7])
 redis.call('EXPIRE', KEYS[1], ARGV[4])
 redis.call('SADD', KEYS[2], ARGV[5])
 redis.call('EXPIRE', KEYS[2], ARGV[4])
-if ARGV[6] ~= '' then redis.call('ZADD', KEYS[3], ARGV[3], ARGV[6]) end
-return 1
-"""
-# Only the first caller of an attempt gets it, and only while nothing has ended the question.
-_CLAIM = """
-if redis.call('HGET', KEYS[1], 'state') ~= 'waiting' then return 0 end
-if redis.call('HGET', KEYS[1], 'attempt') ~= ARGV[1] then return 0 end
-redis.call('HSET', KEYS[1], 'state', 'running')
-redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3])
+redis.call('ZADD', KEYS[3], ARGV[3], ARGV[6])
 return 1
 """
 # A second attempt is allowed once, only while running, without a lease and without any token out.
@@ -72,6 +103,7 @@ if redis.call('HGET', KEYS[1], 'state') ~= 'running' then return 0 end
 if redis.call('HGET', KEYS[1], 'attempt') ~= '1' then return 0 end
 if redis.call('EXISTS', KEYS[2]) == 1 or redis.call('LLEN', KEYS[3]) > 0 then return 0 end
 redis.call('HSET', KEYS[1], 'state', 'waiting', 'attempt', '2')
+redis.call('ZREM', KEYS[4], ARGV[1])
 return 1
 """
 # Batches and the end are taken from the attempt that owns the question only: a worker that was
@@ -89,8 +121,13 @@ if state ~= 'waiting' and state ~= 'running' then return 0 end
 if ARGV[5] ~= '' and redis.call('HGET', KEYS[1], 'attempt') ~= ARGV[5] then return 0 end
 redis.call('HSET', KEYS[1], 'state', ARGV[1], 'outcome', ARGV[2])
 redis.call('EXPIRE', KEYS[1], ARGV[3])
-redis.call('ZREM', KEYS[2], ARGV[4])
-redis.call('DEL', KEYS[3])
+redis.call('DEL', KEYS[2])
+for i = 3, 5 do redis.call('ZREM', KEYS[i], ARGV[4]) end
+if ARGV[6] ~= '' then
+    redis.call('LPUSH', KEYS[6], ARGV[6])
+    redis.call('LTRIM', KEYS[6], 0, ARGV[7] - 1)
+    redis.call('EXPIRE', KEYS[6], ARGV[3])
+end
 return 1
 """
 
@@ -109,7 +146,7 @@ class QuestionStore:
 
     @staticmethod
     def _key(session_id: str, question_id: str) -> str:
-        return f"question:{session_id}:{question_id}"
+        return QUESTION + member(session_id, question_id)
 
     @staticmethod
     def _batches(session_id: str, question_id: str) -> str:
@@ -117,7 +154,7 @@ class QuestionStore:
 
     @staticmethod
     def _lease(session_id: str, question_id: str) -> str:
-        return f"lease:{session_id}:{question_id}"
+        return LEASE + member(session_id, question_id)
 
     def _keys(self, session_id: str, question_id: str) -> list[str]:
         return [
@@ -130,17 +167,27 @@ class QuestionStore:
     def _index(session_id: str) -> str:
         return f"questions:of:{session_id}"
 
-    async def create(self, session_id: str, question_id: str, *, text: str, live: bool) -> bool:
-        """Store a new question; ``False`` when the session has one with that id already."""
-        keys = [self._key(session_id, question_id), self._index(session_id), QUEUE]
-        member = f"{session_id}:{question_id}"
+    async def create(
+        self, session_id: str, question_id: str, *, text: str, live: bool, asker: str
+    ) -> bool:
+        """Store a new question; ``False`` when the session has one with that id already.
+
+        Args:
+            asker: whose questions take turns as one, such as a user's id.
+        """
+        keys = [
+            self._key(session_id, question_id),
+            self._index(session_id),
+            LIVE if live else QUEUE,
+        ]
         args: list[str | int | float] = [
             text,
             int(live),
             time.time(),
             self._ttl,
             question_id,
-            "" if live else member,
+            member(session_id, question_id),
+            asker,
         ]
         return bool(await self.redis.register_script(_CREATE)(keys=keys, args=args))
 
@@ -160,19 +207,8 @@ class QuestionStore:
             frame_id=raw[b"frame_id"].decode(),
             attempt=int(raw[b"attempt"]),
             outcome=json.loads(raw.get(b"outcome", b"{}")),
+            asker=raw[b"asker"].decode(),
         )
-
-    async def set_frame(self, session_id: str, question_id: str, *, frame_id: str) -> None:
-        """Note which stored frame the question is about."""
-        await self.redis.hset(self._key(session_id, question_id), "frame_id", frame_id)
-
-    async def claim(
-        self, session_id: str, question_id: str, *, attempt: int, worker: str, lease_ms: int
-    ) -> bool:
-        """Take a waiting question to answer it; ``False`` when it is not to be had."""
-        keys = [self._key(session_id, question_id), self._lease(session_id, question_id)]
-        script = self.redis.register_script(_CLAIM)
-        return bool(await script(keys=keys, args=[attempt, worker, lease_ms]))
 
     async def renew(
         self, session_id: str, question_id: str, *, attempt: int, lease_ms: int
@@ -191,7 +227,8 @@ class QuestionStore:
     async def retry(self, session_id: str, question_id: str) -> bool:
         """Set a question whose worker was lost back to waiting, once and if no token went out."""
         script = self.redis.register_script(_RETRY)
-        return bool(await script(keys=self._keys(session_id, question_id)))
+        keys = [*self._keys(session_id, question_id), RUNNING]
+        return bool(await script(keys=keys, args=[member(session_id, question_id)]))
 
     async def append(self, session_id: str, question_id: str, *, attempt: int, text: str) -> int:
         """Add a batch of the answer; return its number, 0 when this attempt no longer owns it."""
@@ -213,55 +250,84 @@ class QuestionStore:
         state: State,
         outcome: dict[str, Any],
         attempt: int | None = None,
+        seconds: float | None = None,
     ) -> bool:
         """End a question once; ``False`` when it has ended already or is unknown.
 
         Args:
             outcome: the response without its text, or ``error`` and ``detail``.
             attempt: only if this attempt still owns it; ``None`` ends it whoever does.
+            seconds: how long the answer took; remembered for estimates.
         """
         keys = [
             self._key(session_id, question_id),
-            QUEUE,
             self._lease(session_id, question_id),
+            QUEUE,
+            LIVE,
+            RUNNING,
+            SECONDS,
         ]
-        member = f"{session_id}:{question_id}"
-        args: list[str | int] = [state, json.dumps(outcome), self._ttl, member, attempt or ""]
+        args: list[str | int | float] = [
+            state,
+            json.dumps(outcome),
+            self._ttl,
+            member(session_id, question_id),
+            attempt or "",
+            "" if seconds is None else seconds,
+            RECENT_ANSWERS,
+        ]
         if not await self.redis.register_script(_FINISH)(keys=keys, args=args):
             return False
         if outcome.get("error", "cancelled") != "cancelled":  # That was its asker's wish.
             await Figures(self.redis).failed(outcome["error"], session_id=session_id)
         return True
 
-    async def depth(self, *, older_than: float) -> int:
-        """Return how many questions wait or run; those asked before ``older_than`` are dropped.
+    async def depth(self, *, older_than: float) -> Depth:
+        """Return what waits or runs; questions asked before ``older_than`` are dropped.
 
         Args:
             older_than: s since the epoch; nothing that old can still be answered.
         """
+        names = (QUEUE, LIVE, RUNNING)
         async with self.redis.pipeline(transaction=False) as pipe:
-            pipe.zremrangebyscore(QUEUE, "-inf", older_than)
-            pipe.zcard(QUEUE)
-            _, size = await pipe.execute()
-        return int(size)
+            for name in names:
+                pipe.zremrangebyscore(name, "-inf", older_than)
+            for name in names:
+                pipe.zcard(name)
+            pipe.lrange(SECONDS, 0, -1)
+            *_, questions, live, running, seconds = await pipe.execute()
+        times = [float(item) for item in seconds]
+        return Depth(
+            questions=questions,
+            live=live,
+            running=running,
+            seconds=sum(times) / len(times) if times else 0.0,
+        )
+
+    async def anything_runs(self) -> bool:
+        """Return whether any question is being answered."""
+        return bool(await self.redis.exists(RUNNING))
 
     async def drop(self, session_id: str, question_id: str) -> None:
         """Delete one question and its answer."""
         async with self.redis.pipeline(transaction=True) as pipe:
             pipe.delete(*self._keys(session_id, question_id))
             pipe.srem(self._index(session_id), question_id)
+            for name in (QUEUE, LIVE, RUNNING):
+                pipe.zrem(name, member(session_id, question_id))
             await pipe.execute()
 
     async def forget(self, session_id: str) -> None:
         """Delete every question and answer of a session."""
         index = self._index(session_id)
         members = cast("set[bytes]", await self.redis.smembers(index))
-        ids = [member.decode() for member in members]
+        ids = [item.decode() for item in members]
         keys = [index]
         for question_id in ids:
             keys += self._keys(session_id, question_id)
         async with self.redis.pipeline(transaction=False) as pipe:
             pipe.delete(*keys)
-            if ids:
-                pipe.zrem(QUEUE, *(f"{session_id}:{question_id}" for question_id in ids))
+            for name in (QUEUE, LIVE, RUNNING):
+                if ids:
+                    pipe.zrem(name, *(member(session_id, question_id) for question_id in ids))
             await pipe.execute()

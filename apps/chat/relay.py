@@ -17,6 +17,7 @@ from apps.chat.asking import Asking
 from apps.chat.events import media_group
 from apps.chat.process_name import process_name
 from apps.chat.services import Services
+from apps.streaming.capture import Wish
 from apps.streaming.host import MediaHost, StreamState
 
 logger = logging.getLogger(__name__)
@@ -81,14 +82,14 @@ class MediaRelay:
     def _handle(self, event: dict[str, Any]) -> None:
         session_id = event["session_id"]
         if event["type"] == "frame.wanted":
-            self._own(self._take_frame(session_id, event["id"]))
+            self._own(self._take_frame(session_id, event["id"], event["wish"]))
         elif event["type"] == "session.ended":
             self._own(self._host.close(session_id, "The session has ended."))
 
-    async def _take_frame(self, session_id: str, question_id: str) -> None:
+    async def _take_frame(self, session_id: str, question_id: str, wish: Wish) -> None:
         peer = self._host.get(session_id)
         if peer is not None:
-            await self._asking.take_frame(peer, session_id, question_id)
+            await self._asking.take_frame(peer, session_id, question_id, wish=wish)
 
     # --- To other processes --------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from redis.asyncio import Redis
 
 from apps.chat.conversation import Conversation
 from apps.chat.events import Events
+from apps.chat.fairness import FairQueue
 from apps.chat.figures import Figures
 from apps.chat.questions import QuestionStore
 from apps.chat.redis_client import async_redis
@@ -22,6 +23,7 @@ class Services:
     redis: Redis
     events: Events
     questions: QuestionStore
+    turns: FairQueue
     frames: FrameStore
     figures: Figures
 
@@ -47,6 +49,9 @@ def services_over(redis: Redis) -> Services:
         redis=redis,
         events=Events(),
         questions=QuestionStore(redis, ttl=settings.SESSION_IDLE_SECONDS),
+        turns=FairQueue(
+            redis, grace=settings.ASKER_GRACE_SECONDS, ttl=settings.SESSION_IDLE_SECONDS
+        ),
         frames=FrameStore(redis, ttl=settings.FRAME_TTL_SECONDS),
         figures=Figures(redis),
     )

@@ -1,4 +1,4 @@
-"""Celery's door: ids come in, one function is called."""
+"""Celery's door: a task says that a question waits, one function is called."""
 
 from functools import cache
 from typing import Any
@@ -6,14 +6,17 @@ from uuid import UUID
 
 from celery import shared_task
 from celery.signals import worker_ready, worker_shutdown
+from channels.db import database_sync_to_async
 from django.conf import settings
 from django.db import DatabaseError
 
 from apps.camera_sessions import lifecycle
 from apps.camera_sessions.models import CameraSession
-from apps.chat.generation import Generation, GenerationConfig, Outcome
+from apps.chat.generation import Answered, Generation, GenerationConfig, Outcome
 from apps.chat.preferences import AnswerPreferences, shaped
 from apps.chat.process_name import process_name
+from apps.chat.redis_client import async_redis
+from apps.chat.server_board import RedisBoard
 from apps.chat.services import services
 from apps.chat.worker_loop import worker_loop
 from apps.inference.client import ModelServers
@@ -37,6 +40,7 @@ def model_servers() -> ModelServers:
         model=settings.MODEL_NAME,
         stall_seconds=settings.MODEL_STALL_SECONDS,
         timeout_seconds=settings.MODEL_TIMEOUT_SECONDS,
+        board=RedisBoard(async_redis(), worker=process_name(), ttl=settings.SESSION_IDLE_SECONDS),
     )
 
 
@@ -50,47 +54,71 @@ def preferences_of(session_id: str) -> AnswerPreferences:
     return AnswerPreferences(language=chosen[0], length=chosen[1]) if chosen else NO_PREFERENCES
 
 
-async def generate(
-    session_id: str, question_id: str, attempt: int, *, preferences: AnswerPreferences
-) -> Outcome:
-    """Answer a question with the parts of the worker's loop."""
-    parts = services()
+async def config_for(session_id: str) -> GenerationConfig:
+    """Return what shapes the answers of a session now."""
+    preferences = await database_sync_to_async(preferences_of)(session_id)
+    return shaped(usual_config(), preferences)
+
+
+def usual_config() -> GenerationConfig:
+    """Return what shapes an answer for who has no preferences."""
     live = current()
-    config = GenerationConfig(
+    return GenerationConfig(
         system_prompt=live.system_prompt,
         max_tokens=live.response_max_tokens,
         context_tokens=settings.MODEL_MAX_TOKENS,
     )
+
+
+async def watch_servers() -> None:
+    """Know which model servers are up before the first question comes."""
+    model_servers().watch()
+
+
+async def leave_servers() -> None:
+    """Close this process's connections to the model servers."""
+    await model_servers().aclose()
+
+
+async def generate() -> Answered | None:
+    """Answer the next question with the parts of the worker's loop."""
+    parts = services()
     generation = Generation(
         worker=process_name(),
         questions=parts.questions,
+        turns=parts.turns,
         frames=parts.frames,
         figures=parts.figures,
         conversation=parts.conversation,
         events=parts.events,
         servers=model_servers(),
-        config=shaped(config, preferences),
+        config_for=config_for,
     )
-    return await generation.answer(session_id, question_id, attempt=attempt)
+    return await generation.answer_next(per_asker=current().max_answers_per_user)
 
 
 @shared_task(ignore_result=True)
-def answer_question(session_id: str, question_id: str, attempt: int) -> None:
-    """Answer a question and count the outcome in the session's row."""
+def answer_next() -> None:
+    """Answer the question whose turn it is and count the outcome in its session's row."""
     fresh()
-    answer = generate(session_id, question_id, attempt, preferences=preferences_of(session_id))
-    outcome = worker_loop().run(answer)
-    if outcome in COUNTED:
-        lifecycle.count(UUID(session_id), **COUNTED[outcome])
+    answered = worker_loop().run(generate())
+    if answered is None:
+        return
+    if answered.parked:
+        answer_next.delay()
+    if answered.outcome in COUNTED:
+        lifecycle.count(UUID(answered.session_id), **COUNTED[answered.outcome])
 
 
 @worker_ready.connect
 def start_loop(sender: Any, **_: Any) -> None:
-    """Announce the worker as soon as it takes tasks."""
+    """Announce the worker and look at the model servers as soon as it takes tasks."""
     worker_loop().pool = sender.controller.concurrency
+    worker_loop().run(watch_servers())
 
 
 @worker_shutdown.connect
 def stop_loop(**_: Any) -> None:
-    """End the loop with the worker."""
+    """End the loop, and what runs on it, with the worker."""
+    worker_loop().run(leave_servers())
     worker_loop().stop()

@@ -11,7 +11,8 @@ from apps.chat.questions import Question, QuestionStore, State
 
 LOOK_SECONDS = 1.0
 
-Dispatch = Callable[[str, str, int], Awaitable[None]]
+Queue = Callable[[str, str], Awaitable[None]]
+Call = Callable[[], Awaitable[None]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,23 +21,31 @@ class Patience:
 
     Attributes:
         frame: without a frame.
+        turn: waiting while nothing is being answered; then the workers are called again.
         worker: waiting while no worker is known.
         answer: in all.
     """
 
     frame: float
     answer: float
+    turn: float = 3.0
     worker: float = 20.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Watch:
-    """Looks at a question every second and ends it, or has it answered again, when it is stuck."""
+    """Looks at a question every second and ends it, or has it answered again, when it is stuck.
+
+    Attributes:
+        queue: lets a question wait for its turn once more.
+        call: tells the workers that there is work, lest a call that was lost leaves some.
+    """
 
     questions: QuestionStore
     events: Events
     patience: Patience
-    dispatch: Dispatch
+    queue: Queue
+    call: Call
 
     async def until_ended(self, session_id: str, question_id: str) -> None:
         """Return once the question has ended; an end that nobody announced is announced."""
@@ -59,20 +68,22 @@ class Watch:
                 await self._fail(question, "no_stream", "No camera stream came; start the camera.")
         elif age > self.patience.answer:
             await self._fail(question, "model_timeout", "The model took too long; ask again.")
-        elif question.state is State.WAITING and age > self.patience.worker:
-            await self._fail_without_workers(question)
+        elif question.state is State.WAITING and age > self.patience.turn:
+            await self._call_workers(question, age=age)
 
     async def _replace_worker(self, question: Question) -> None:
         if await self.questions.retry(question.session_id, question.id):
-            await self.dispatch(question.session_id, question.id, 2)
+            await self.queue(question.session_id, question.id)
             return
         # Between look and retry the answer may have ended: then this changes nothing.
         detail = "The worker that was answering has stopped; please ask again."
         await self._fail(question, "worker_lost", detail)
 
-    async def _fail_without_workers(self, question: Question) -> None:
-        if not await presence.workers(self.questions.redis):
+    async def _call_workers(self, question: Question, *, age: float) -> None:
+        if age > self.patience.worker and not await presence.workers(self.questions.redis):
             await self._fail(question, "worker_lost", "No inference worker is running; ask again.")
+        elif not await self.questions.anything_runs():
+            await self.call()
 
     async def _fail(self, question: Question, code: str, detail: str) -> None:
         outcome = {"error": code, "detail": detail}

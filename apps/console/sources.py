@@ -84,10 +84,11 @@ async def told(services: Services, sessions: Sequence[Row], *, minutes: int) -> 
     going_on = [str(session["pk"]) for session in sessions if session["ended_at"] is None]
     oldest = time.time() - settings.MODEL_TIMEOUT_SECONDS - 60
     redis = services.redis
+    depth = await services.questions.depth(older_than=oldest)
     return Told(
         streams=await presence.stream_facts(redis, going_on),
         errors=await services.figures.last_errors(going_on),
         workers=await presence.worker_facts(redis),
-        depth=await services.questions.depth(older_than=oldest),
+        depth=depth.questions,
         minutes=await services.figures.minutes(last=minutes),
     )

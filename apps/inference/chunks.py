@@ -25,20 +25,28 @@ class ModelError(Exception):
     """The model gave no answer, or not all of it.
 
     `code` is model_unavailable, model_error or model_timeout. `detail` holds nothing of what the
-    user or the server said. `retryable`: another attempt may succeed and would repeat nothing,
-    since no token went out.
+    user or the server said. `retryable`: another attempt may succeed; `ModelServers` clears it
+    where that would repeat tokens that went out. `dead`: nothing answers at the server's address.
     """
 
-    def __init__(self, code: str, detail: str, *, retryable: bool = False) -> None:
+    def __init__(
+        self, code: str, detail: str, *, retryable: bool = False, dead: bool = False
+    ) -> None:
         super().__init__(detail)
         self.code = code
         self.detail = detail
         self.retryable = retryable
+        self.dead = dead
 
     @classmethod
     def unavailable(cls, detail: str, *, retryable: bool = True) -> Self:
-        """The server can't be reached, went away or is too busy."""
+        """The server broke off or is too busy."""
         return cls("model_unavailable", detail, retryable=retryable)
+
+    @classmethod
+    def unreachable(cls, detail: str) -> Self:
+        """The server can't be reached or went away."""
+        return cls("model_unavailable", detail, retryable=True, dead=True)
 
     @classmethod
     def unreadable(cls) -> Self:

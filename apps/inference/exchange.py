@@ -16,7 +16,7 @@ from apps.inference.sse import EventReader, EventTooLarge
 DRAIN_SECONDS = 0.1
 MAX_ERROR_BYTES = 65_536
 _DONE = b"[DONE]"
-_WENT_AWAY = "The model server went away while answering."
+WENT_AWAY = "The model server went away while answering."
 
 Result = TypeVar("Result")
 
@@ -51,20 +51,14 @@ class Exchange:
         server stop generating.
         """
         last = Chunk()
-        spoken = False
         async with AsyncExitStack() as stack:
-            try:
-                response = await self._begin(stack)
-                incoming = response.aiter_bytes()
-                async with aclosing(self._chunks(incoming)) as chunks:
-                    async for chunk in chunks:
-                        last = last.followed_by(chunk)
-                        if chunk.text:
-                            spoken = True
-                            yield Delta(chunk.text)
-            except ModelError as error:
-                error.retryable = error.retryable and not spoken
-                raise
+            response = await self._begin(stack)
+            incoming = response.aiter_bytes()
+            async with aclosing(self._chunks(incoming)) as chunks:
+                async for chunk in chunks:
+                    last = last.followed_by(chunk)
+                    if chunk.text:
+                        yield Delta(chunk.text)
             yield Usage(last.prompt_tokens, last.completion_tokens, last.finish_reason)
             await _drain(incoming)
 
@@ -86,7 +80,7 @@ class Exchange:
         try:
             return await self._send(stack)
         except _ConnectionClosed as error:
-            raise ModelError.unavailable("The model server closed the connection.") from error
+            raise ModelError.unreachable("The model server closed the connection.") from error
 
     async def _send(self, stack: AsyncExitStack) -> httpx.Response:
         try:
@@ -94,7 +88,7 @@ class Exchange:
         except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError) as error:
             raise _ConnectionClosed from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise ModelError.unavailable("The model server can't be reached.") from error
+            raise ModelError.unreachable("The model server can't be reached.") from error
 
     async def _open(self, stack: AsyncExitStack) -> httpx.Response:
         """The response's head; `stack` closes the response even if nobody awaits this any more."""
@@ -123,14 +117,14 @@ class Exchange:
                 finished = finished or bool(chunk.finish_reason)
                 yield chunk
         if not finished:
-            raise ModelError.unavailable(_WENT_AWAY)
+            raise ModelError.unavailable(WENT_AWAY)
 
     async def _receive(self, incoming: AsyncIterator[bytes]) -> bytes:
         """The next bytes, or none at the end."""
         try:
             return await self._patiently(_next(incoming))
         except httpx.HTTPError as error:
-            raise ModelError.unavailable(_WENT_AWAY) from error
+            raise ModelError.unreachable(WENT_AWAY) from error
 
     async def _patiently(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Waits for `work` as long as the server lives and the deadline is not reached."""
@@ -150,7 +144,7 @@ class Exchange:
     async def _check_alive(self) -> None:
         alive, detail = await probe(self.base_url, client=self.client)
         if not alive:
-            raise ModelError.unavailable(detail)
+            raise ModelError.unreachable(detail)
 
 
 def _events(reader: EventReader, received: bytes) -> list[bytes]:

@@ -40,6 +40,7 @@ def defaults() -> LiveSettings:
         max_sessions_per_user=settings.MAX_SESSIONS_PER_USER,
         max_sessions_per_address=settings.MAX_SESSIONS_PER_ADDRESS,
         max_questions_per_minute=settings.MAX_QUESTIONS_PER_MINUTE,
+        max_answers_per_user=settings.MAX_ANSWERS_PER_USER,
         max_queue_depth=settings.MAX_QUEUE_DEPTH,
         notice="",
         accept_sessions=True,

@@ -31,6 +31,7 @@ class LiveSettings:
     max_sessions_per_user: int
     max_sessions_per_address: int
     max_questions_per_minute: int
+    max_answers_per_user: int
     max_queue_depth: int
     notice: str
     accept_sessions: bool
@@ -167,6 +168,14 @@ _ALL = (
         kind="integer",
         label="Questions a minute",
         help="Of one user.",
+        low=1,
+        high=10_000,
+    ),
+    Definition(
+        name="max_answers_per_user",
+        kind="integer",
+        label="Answers at once of one user",
+        help="Further questions wait; fewer than the workers give at once leave others a place.",
         low=1,
         high=10_000,
     ),

@@ -3,13 +3,35 @@
 import asyncio
 import time
 from dataclasses import dataclass
+from typing import Literal
 
 from apps.frames import privacy
+from apps.frames.encoding import model_size
 from apps.frames.privacy import PrivacyPolicy
+from apps.frames.scene import Thumbnail, difference, thumbnail
 from apps.frames.store import FrameStore
+from apps.frames.types import RawFrame
 from apps.streaming import metrics
 from apps.streaming.errors import StreamStalled
 from apps.streaming.peer import PeerSession
+
+Wish = Literal["asked", "live", "live_if_changed", "live_again"]
+"""What a frame is wanted for: a person's question, or live mode's; there also only if the scene
+has changed since the last one, or in place of one that still waits for the model."""
+
+
+class SceneUnchanged(Exception):
+    """The camera sees what it saw when live mode was last answered.
+
+    Width and height (pixels) are those that the model would be given, `captured_at` is seconds
+    since epoch.
+    """
+
+    def __init__(self, *, width: int, height: int, captured_at: float) -> None:
+        super().__init__("The scene has not changed.")
+        self.width = width
+        self.height = height
+        self.captured_at = captured_at
 
 
 @dataclass(frozen=True)
@@ -35,20 +57,29 @@ async def snapshot(
     quality: int,
     max_age: float,
     timeout: float,
+    wish: Wish = "asked",
+    change_threshold: float = 0.0,
 ) -> StoredFrame:
     """Take the freshest frame, filter it, encode it and store it.
 
     Filtering and encoding run in a thread, off the event loop. `max_age` and `timeout` (seconds)
     bound the frame's age and the wait for a fresh one: pictures that are older than that when they
-    get here are as good as none. Raises `CaptureFailed` (one of its kinds),
-    `apps.frames.privacy.FilterFailed`, or Redis's own errors; nothing is stored then.
+    get here are as good as none. A scene counts as unchanged when it differs by less than
+    `change_threshold` (levels of grey; 0: it never does). Raises `CaptureFailed` (one of its
+    kinds), `apps.frames.privacy.FilterFailed`, `SceneUnchanged`, or Redis's own errors; nothing is
+    stored then.
     """
     asked_at = time.monotonic()
     raw = await peer.capture(max_age=max_age, timeout=timeout)
     if time.time() - raw.captured_at > max_age:
         raise StreamStalled("The camera's pictures arrive too late to answer on.")
+    scene = thumbnail(raw) if wish != "asked" and change_threshold else None
+    if wish == "live_if_changed" and _is_same(peer.scene, scene, threshold=change_threshold):
+        raise _unchanged(raw, max_edge=max_edge)
     frame = await asyncio.to_thread(privacy.apply, raw, policy, max_edge=max_edge)
     encoded = await store.put(session_id, frame_id, frame, quality=quality)
+    if wish != "asked":
+        peer.scene = scene
     metrics.SNAPSHOT_DURATION.observe(time.monotonic() - asked_at)
     return StoredFrame(
         frame_id=frame_id,
@@ -58,3 +89,12 @@ async def snapshot(
         source_width=frame.source_width,
         source_height=frame.source_height,
     )
+
+
+def _is_same(before: Thumbnail | None, now: Thumbnail | None, *, threshold: float) -> bool:
+    return before is not None and now is not None and difference(before, now) < threshold
+
+
+def _unchanged(raw: RawFrame, *, max_edge: int) -> SceneUnchanged:
+    width, height = model_size(raw.width, raw.height, max_edge=max_edge)
+    return SceneUnchanged(width=width, height=height, captured_at=raw.captured_at)

@@ -22,6 +22,7 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from aiortc.rtcrtpparameters import RTCRtpCodecCapability
 from av import VideoFrame
 
+from apps.frames.scene import Thumbnail
 from apps.frames.types import RawFrame
 from apps.streaming import metrics
 from apps.streaming.config import MediaConfig
@@ -72,12 +73,14 @@ class PeerSession:
     One task always awaits the next decoded frame and keeps only the newest. `on_change` is
     called on the event loop when the state, the picture size or the error changes; `lost` then
     tells why the peer should be closed, if it should. The owner closes it, never the peer itself.
+    `scene` is what live mode was last answered on, kept by whoever takes its frames.
     """
 
     def __init__(self, config: MediaConfig, *, on_change: Callable[[PeerSession], None]) -> None:
         """Prepare a peer; nothing is bound or started before `answer`. Needs a running loop."""
         self.state: PeerState = "connecting"
         self.lost: str | None = None
+        self.scene: Thumbnail | None = None
         self._config = config
         self._on_change = on_change
         self._loop = asyncio.get_running_loop()

@@ -37,6 +37,14 @@ hosts() {
     printf '%s\n' "${names%,}"
 }
 
+# public_url: where a browser finds the page.
+public_url() {
+    local scheme=http name=localhost
+    [[ -z ${SSL_CERT_PATH:-} ]] || scheme=https
+    [[ $HOST != 0.0.0.0 ]] || name=$(hostname)
+    printf '%s://%s:%s\n' "$scheme" "$name" "$PORT"
+}
+
 set_demo_settings() {
     local port
     export REDIS_SERVER=none
@@ -57,6 +65,7 @@ set_demo_settings() {
     export DATABASE_URL=${DATABASE_URL:-sqlite:///$DATA_DIR/db.sqlite3}
     export STATIC_ROOT=${STATIC_ROOT:-$DATA_DIR/static}
     export ALLOWED_HOSTS=${ALLOWED_HOSTS:-$(hosts)}
+    export PUBLIC_URL=${PUBLIC_URL:-$(public_url)}
     export DEMO_SCENE=${DEMO_SCENE:-true}
     # Cookies over HTTPS only, when it is served; but a browser must not learn that every
     # server on this machine speaks HTTPS.

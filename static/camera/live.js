@@ -54,11 +54,16 @@ export class LiveMode {
     this.ask();
   }
 
-  show({ text, inference_time: took, frame }) {
+  show({ text, inference_time: took, frame, unchanged = false }) {
     if (!this.on) return;
-    this.#parts.text.textContent = text;
     const notes = [`frame ${milliseconds(frame?.age_ms ?? 0)} old`];
-    if (took !== undefined) notes.push(`model ${seconds(took)}`);
+    if (unchanged) {
+      notes.unshift("No change");
+    } else {
+      this.#parts.text.textContent = text;
+      if (took !== undefined) notes.push(`model ${seconds(took)}`);
+    }
+    this.#parts.box.dataset.state = unchanged ? "unchanged" : "new";
     this.#note(notes.join(" · "));
   }
 
@@ -68,6 +73,7 @@ export class LiveMode {
 
   #begin() {
     this.#parts.text.textContent = "";
+    this.#parts.box.dataset.state = "new";
     this.#note("Waiting for the first answer…");
     this.#onWanted();
     this.ask();

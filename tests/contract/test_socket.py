@@ -171,6 +171,27 @@ async def test_live_answers_keep_coming_until_stopped(camera: CameraClient, scri
     assert not [m for m in camera.messages[count:] if m["type"] == "live"]
 
 
+async def test_live_mode_tells_of_an_unchanged_scene_and_notices_a_change(
+    camera: CameraClient, script: Script, stand_in
+):
+    track = await camera.start_camera(PICTURE)
+    await camera.wait_for("stream", state="connected", width=640)
+    await camera.send(type="live", prompt="What do you see?", rate=5)
+    same = await camera.wait_for("live", unchanged=True)
+    assert same["text"] == "A red star."
+    assert set(same["frame"]) == {"age_ms", "width", "height", "captured_at"}
+    await camera.wait_for_count(6, "live")
+    asked = len(stand_in.requests)
+    assert asked < 6
+    script.tokens = ["Something", " came."]
+    changed = PICTURE.copy()
+    changed[100:160, 100:160] = 20
+    track.picture = changed
+    await camera.wait_for("live", text="Something came.")
+    assert len(stand_in.requests) > asked
+    await camera.send(type="live_stop")
+
+
 async def test_resume_after_a_lost_socket_brings_the_rest(camera: CameraClient, script: Script):
     script.tokens, script.token_seconds = [f"{n} " for n in range(60)], 0.05
     await camera.start_camera(PICTURE)

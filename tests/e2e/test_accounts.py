@@ -124,7 +124,7 @@ def test_a_locked_out_login_says_so_and_ends(accounts: Stack):
 
 
 def test_an_invitation_is_used_once(accounts: Stack):
-    link = accounts.manage("create_invitation", "--email", "grace@example.org")
+    link = accounts.manage("create_invitation", "--email", "grace@example.org").stdout.strip()
     with fresh_page() as page:
         page.goto(link)
         expect(page.get_by_label("E-mail address")).to_have_value("grace@example.org")
@@ -187,7 +187,7 @@ def test_a_session_ended_on_its_page_ends_in_the_tab_with_the_camera(
 
 
 def test_a_deleted_account_takes_its_open_camera_along(accounts: Stack):
-    link = accounts.manage("create_invitation")
+    link = accounts.manage("create_invitation").stdout.strip()
     with fresh_page() as page:
         page.goto(link)
         page.get_by_label("Username").fill("brief")

@@ -1,5 +1,6 @@
 """The main job in real Chromium: log in, start the camera, ask, read what it sees now."""
 
+import re
 import time
 from pathlib import Path
 
@@ -74,6 +75,24 @@ def test_live_mode_keeps_telling(stack: Stack, clip: Path):
         expect(text).to_contain_text("red circle", timeout=30_000)
         expect(text).to_contain_text("blue star", timeout=30_000)
         page.get_by_test_id("live-toggle").click()
+
+
+def test_live_mode_says_so_when_nothing_changes(stack: Stack, clip: Path):
+    with open_page(camera=clip) as page:
+        watching(page, stack)
+        page.get_by_test_id("live-toggle").click()
+        meta = page.get_by_test_id("live-meta")
+        expect(meta).to_contain_text("model", timeout=30_000)
+        expect(meta).to_contain_text("No change", timeout=10_000)
+        assert seen_in(page.get_by_test_id("live-text").inner_text())
+        # A person who cannot see the page is not told of each look.
+        assert page.locator("[aria-live=polite] [data-testid=live-meta]").count() == 0
+        page.get_by_test_id("live-prompt").fill("What colour is it?")
+        expect(page.get_by_test_id("live-text")).to_have_text(
+            re.compile("^(red|blue)", re.IGNORECASE), timeout=15_000
+        )
+        page.get_by_test_id("live-toggle").click()
+        expect(page.get_by_test_id("live-text")).to_be_hidden()
 
 
 def test_the_page_comes_back_after_its_socket_is_lost(stack: Stack, clip: Path):

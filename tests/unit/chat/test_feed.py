@@ -3,6 +3,7 @@
 import pytest
 from redis.asyncio import Redis
 
+from apps.chat.fairness import FairQueue
 from apps.chat.feed import AnswerFeed
 from apps.chat.protocol import Error, LiveText, Response, Token
 from apps.chat.questions import QuestionStore, State
@@ -18,9 +19,16 @@ OUTCOME = {
 @pytest.fixture
 async def questions(redis: Redis) -> QuestionStore:
     store = QuestionStore(redis, ttl=60)
-    await store.create("s", "q", text="What?", live=False)
-    await store.claim("s", "q", attempt=1, worker="w", lease_ms=5000)
+    await store.create("s", "q", text="What?", live=False, asker="ann")
+    await take(store, "q")
     return store
+
+
+async def take(store: QuestionStore, question_id: str) -> None:
+    """Claim a question as a worker does."""
+    turns = FairQueue(store.redis, grace=5, ttl=60)
+    await turns.push("s", question_id, frame_id=question_id)
+    assert await turns.take(worker="w", lease_ms=5000, now=1.0, per_asker=99) == ("s", question_id)
 
 
 @pytest.fixture
@@ -104,11 +112,11 @@ async def test_an_answer_nobody_follows_is_not_sent(questions: QuestionStore):
 
 
 async def test_a_live_answer_comes_whole(questions: QuestionStore):
-    await questions.create("s", "l", text="What?", live=True)
+    await questions.create("s", "l", text="What?", live=True, asker="ann")
     feed = AnswerFeed("s", questions=questions)
     feed.follow("l")
     outcome = {**OUTCOME, "text": "A red star."}
-    await questions.claim("s", "l", attempt=1, worker="w", lease_ms=5000)
+    await take(questions, "l")
     await questions.finish("s", "l", state=State.DONE, outcome=outcome)
     (message,) = await feed.on_finished("l")
     assert message == LiveText(text="A red star.", inference_time=0.5, frame=OUTCOME["frame"])

@@ -1,11 +1,13 @@
 """Questions in Redis: claimed once, retried once, ended once, gone with their session."""
 
 import asyncio
+import time
 
 import pytest
 from redis.asyncio import Redis
 
-from apps.chat.questions import QUEUE, QuestionStore, State
+from apps.chat.fairness import FairQueue
+from apps.chat.questions import QUEUE, Depth, QuestionStore, State
 
 
 @pytest.fixture
@@ -13,12 +15,17 @@ def questions(redis: Redis) -> QuestionStore:
     return QuestionStore(redis, ttl=60)
 
 
-async def claim(questions: QuestionStore, *, attempt: int = 1, lease_ms: int = 5000) -> bool:
-    return await questions.claim("s", "q", attempt=attempt, worker="w", lease_ms=lease_ms)
+async def claim(questions: QuestionStore, *, lease_ms: int = 5000) -> bool:
+    """Take the only question there is, as a worker does."""
+    turns = FairQueue(questions.redis, grace=5, ttl=60)
+    await turns.push("s", "q")
+    return (
+        await turns.take(worker="w", lease_ms=lease_ms, now=time.time(), per_asker=99) is not None
+    )
 
 
 async def ask(questions: QuestionStore, text: str = "What?") -> None:
-    assert await questions.create("s", "q", text=text, live=False)
+    assert await questions.create("s", "q", text=text, live=False, asker="ann")
 
 
 async def test_a_question_is_stored_whole_and_with_an_end_of_life(
@@ -33,14 +40,15 @@ async def test_a_question_is_stored_whole_and_with_an_end_of_life(
 
 async def test_an_id_is_used_once_a_session(questions: QuestionStore):
     await ask(questions)
-    assert not await questions.create("s", "q", text="Again?", live=False)
-    assert await questions.create("stranger", "q", text="Mine.", live=False)
+    assert not await questions.create("s", "q", text="Again?", live=False, asker="ann")
+    assert await questions.create("stranger", "q", text="Mine.", live=False, asker="bob")
 
 
 async def test_only_one_worker_gets_a_question(questions: QuestionStore):
     await ask(questions)
     claims = await asyncio.gather(*(claim(questions) for _ in range(10)))
     assert sum(claims) == 1
+    assert await questions.is_leased("s", "q")
 
 
 async def test_batches_are_numbered_from_one(questions: QuestionStore):
@@ -58,8 +66,7 @@ async def test_a_question_without_a_lease_is_retried_once(questions: QuestionSto
     await claim(questions, lease_ms=1)
     await asyncio.sleep(0.01)
     assert await questions.retry("s", "q")
-    assert not await claim(questions, attempt=1)
-    assert await claim(questions, attempt=2, lease_ms=1)
+    assert await claim(questions, lease_ms=1)
     await asyncio.sleep(0.01)
     assert not await questions.retry("s", "q")
 
@@ -83,7 +90,7 @@ async def test_a_worker_that_comes_back_late_changes_nothing(questions: Question
     await claim(questions, lease_ms=1)
     await asyncio.sleep(0.01)
     await questions.retry("s", "q")
-    await claim(questions, attempt=2)
+    await claim(questions)
     assert await questions.append("s", "q", attempt=1, text="late") == 0
     assert not await questions.renew("s", "q", attempt=1, lease_ms=5000)
     assert not await questions.finish("s", "q", state=State.DONE, outcome={}, attempt=1)
@@ -92,11 +99,11 @@ async def test_a_worker_that_comes_back_late_changes_nothing(questions: Question
 
 async def test_a_question_ends_once_and_leaves_the_queue(questions: QuestionStore, redis: Redis):
     await ask(questions)
-    assert await questions.depth(older_than=0) == 1
+    assert (await questions.depth(older_than=0)).questions == 1
     first = {"error": "cancelled", "detail": "."}
     assert await questions.finish("s", "q", state=State.FAILED, outcome=first)
     assert not await questions.finish("s", "q", state=State.DONE, outcome={})
-    assert await questions.depth(older_than=0) == 0
+    assert (await questions.depth(older_than=0)).questions == 0
     question = await questions.load("s", "q")
     assert question is not None
     assert question.outcome == first
@@ -104,21 +111,36 @@ async def test_a_question_ends_once_and_leaves_the_queue(questions: QuestionStor
 
 async def test_questions_too_old_to_be_answered_leave_the_queue(questions: QuestionStore):
     await ask(questions)
-    assert await questions.depth(older_than=1e12) == 0
+    assert (await questions.depth(older_than=1e12)).questions == 0
 
 
-async def test_live_questions_do_not_fill_the_queue(questions: QuestionStore):
-    await questions.create("s", "live-1", text="What?", live=True)
-    assert await questions.depth(older_than=0) == 0
+async def test_depth_tells_people_from_live_mode_and_what_runs(questions: QuestionStore):
+    await questions.create("s", "live-1", text="What?", live=True, asker="ann")
+    await ask(questions)
+    await claim(questions)
+    depth = await questions.depth(older_than=0)
+    assert (depth.questions, depth.live, depth.running) == (1, 1, 1)
+    assert depth.wait == 0  # Nothing was answered yet: nobody knows.
+    await questions.finish("s", "q", state=State.DONE, outcome={}, seconds=3.0)
+    await questions.drop("s", "live-1")
+    depth = await questions.depth(older_than=0)
+    assert (depth.questions, depth.live, depth.running) == (0, 0, 0)
+    assert depth.seconds == 3.0
+
+
+def test_the_wait_is_all_there_is_to_do_shared_by_those_who_do_it():
+    assert Depth(questions=6, live=2, running=4, seconds=3.0).wait == 6.0
+    assert Depth(questions=6, live=0, running=0, seconds=3.0).wait == 18.0
 
 
 async def test_a_session_that_ends_leaves_nothing_behind(questions: QuestionStore, redis: Redis):
     await ask(questions)
     await claim(questions)
     await questions.append("s", "q", attempt=1, text="A")
-    await questions.create("stranger", "q", text="Mine.", live=False)
+    await questions.create("stranger", "q", text="Mine.", live=False, asker="bob")
     await questions.forget("s")
-    assert {key for key in await redis.keys("*") if b"stranger" not in key} == {QUEUE.encode()}
+    kept = {b"questions:waiting", b"presence:lately:s"}
+    assert {key for key in await redis.keys("*") if b"stranger" not in key} == kept
     assert [member async for member, _ in redis.zscan_iter(QUEUE)] == [b"stranger:q"]
 
 

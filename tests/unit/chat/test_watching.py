@@ -1,11 +1,13 @@
 """A question never hangs: a lost worker is replaced once, all else ends in a clear error."""
 
 import time
+from dataclasses import replace
 
 import pytest
 from redis.asyncio import Redis
 
 from apps.chat import presence
+from apps.chat.fairness import FairQueue
 from apps.chat.questions import Question, QuestionStore, State
 from apps.chat.watching import Patience, Watch
 
@@ -26,17 +28,27 @@ def questions(redis: Redis) -> QuestionStore:
 
 
 @pytest.fixture
-def dispatched() -> list[int]:
+def turns(redis: Redis) -> FairQueue:
+    return FairQueue(redis, grace=5, ttl=60)
+
+
+@pytest.fixture
+def calls() -> list[str]:
+    """What the watch did about stuck questions."""
     return []
 
 
 @pytest.fixture
-def watch(questions: QuestionStore, dispatched: list[int]) -> Watch:
-    async def dispatch(session_id: str, question_id: str, attempt: int) -> None:
-        dispatched.append(attempt)
+def watch(questions: QuestionStore, calls: list[str], turns: FairQueue) -> Watch:
+    async def queue(session_id: str, question_id: str) -> None:
+        calls.append("queue")
+        await turns.push(session_id, question_id)
+
+    async def call() -> None:
+        calls.append("call")
 
     patience = Patience(frame=20, answer=180)
-    return Watch(questions=questions, events=Heard(), patience=patience, dispatch=dispatch)  # type: ignore[arg-type]
+    return Watch(questions=questions, events=Heard(), patience=patience, queue=queue, call=call)  # type: ignore[arg-type]
 
 
 async def look(watch: Watch, *, age: float = 1.0) -> Question:
@@ -51,41 +63,49 @@ async def look(watch: Watch, *, age: float = 1.0) -> Question:
     return after
 
 
-async def ask(questions: QuestionStore, *, frame: bool = True, running: bool = False) -> None:
-    await questions.create("s", "q", text="What?", live=False)
+async def claim(turns: FairQueue) -> None:
+    assert await turns.take(worker="w", lease_ms=60_000, now=time.time(), per_asker=99) == (
+        "s",
+        "q",
+    )
+
+
+async def ask(turns: FairQueue, *, frame: bool = True, running: bool = False) -> None:
+    questions = QuestionStore(turns.redis, ttl=60)
+    await questions.create("s", "q", text="What?", live=False, asker="ann")
     if frame:
-        await questions.set_frame("s", "q", frame_id="q")
+        await turns.push("s", "q", frame_id="q")
     if running:
-        await questions.claim("s", "q", attempt=1, worker="w", lease_ms=60_000)
+        await claim(turns)
 
 
-async def test_a_question_under_way_is_left_alone(watch: Watch, questions: QuestionStore):
-    await ask(questions, running=True)
+async def test_a_question_under_way_is_left_alone(watch: Watch, turns: FairQueue):
+    await ask(turns, running=True)
     assert (await look(watch)).state is State.RUNNING
 
 
 async def test_a_lost_worker_is_replaced_once(
-    watch: Watch, questions: QuestionStore, redis: Redis, dispatched: list[int]
+    watch: Watch, turns: FairQueue, redis: Redis, calls: list[str]
 ):
-    await ask(questions, running=True)
+    await ask(turns, running=True)
     await redis.delete("lease:s:q")
     assert (await look(watch)).state is State.WAITING
-    assert dispatched == [2]
-    await questions.claim("s", "q", attempt=2, worker="w2", lease_ms=60_000)
+    assert calls == ["queue"]
+    await claim(turns)
     await redis.delete("lease:s:q")
     after = await look(watch)
     assert after.outcome["error"] == "worker_lost"
-    assert dispatched == [2]
+    assert calls == ["queue"]
 
 
 async def test_a_worker_lost_after_the_first_token_is_an_error(
-    watch: Watch, questions: QuestionStore, redis: Redis, dispatched: list[int]
+    watch: Watch, turns: FairQueue, redis: Redis, calls: list[str]
 ):
-    await ask(questions, running=True)
-    await questions.append("s", "q", attempt=1, text="A")
+    await ask(turns, running=True)
+    await watch.questions.append("s", "q", attempt=1, text="A")
     await redis.delete("lease:s:q")
     assert (await look(watch)).outcome["error"] == "worker_lost"
-    assert dispatched == []
+    assert calls == []
 
 
 @pytest.mark.parametrize(
@@ -93,18 +113,35 @@ async def test_a_worker_lost_after_the_first_token_is_an_error(
     [(False, 21, "no_stream"), (True, 181, "model_timeout"), (True, 21, "worker_lost")],
 )
 async def test_waiting_has_an_end(
-    watch: Watch, questions: QuestionStore, frame: bool, age: float, error: str
+    watch: Watch, turns: FairQueue, frame: bool, age: float, error: str
 ):
-    await ask(questions, frame=frame)
+    await ask(turns, frame=frame)
     after = await look(watch, age=age)
     assert (after.state, after.outcome["error"]) == (State.FAILED, error)
     assert after.outcome["detail"].endswith(".")
 
 
-async def test_a_long_queue_is_no_lost_worker(watch: Watch, questions: QuestionStore, redis: Redis):
+async def test_a_long_queue_is_no_lost_worker(watch: Watch, turns: FairQueue, redis: Redis):
     await presence.announce_worker(redis, "w", {})
-    await ask(questions)
+    await ask(turns)
     assert (await look(watch, age=100)).state is State.WAITING
+
+
+async def test_a_lost_call_is_made_again_when_nothing_runs(
+    watch: Watch, turns: FairQueue, calls: list[str]
+):
+    await ask(turns)
+    assert (await look(watch, age=2)).state is State.WAITING
+    assert calls == []
+    await look(watch, age=4)
+    assert calls == ["call"]
+    await watch.questions.create("s", "other", text="What?", live=False, asker="bob")
+    await turns.push("s", "other")
+    await claim(turns)
+    waiting = await watch.questions.load("s", "other")
+    assert waiting is not None
+    await watch.look(replace(waiting, frame_id="other", asked_at=time.time() - 4))
+    assert calls == ["call"]
 
 
 async def test_an_end_nobody_announced_is_announced(

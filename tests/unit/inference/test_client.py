@@ -2,7 +2,8 @@
 
 Guards against: a server that goes on generating for nobody, waiting for minutes on a dead
 server, the same tokens twice after a failover, a kept connection's end taken for an outage,
-error details that repeat what the user or the server said, slow calls.
+error details that repeat what the user or the server said, slow calls, a dead server that goes on
+being asked, a session that wanders between servers.
 """
 
 import asyncio
@@ -14,17 +15,25 @@ from contextlib import aclosing, asynccontextmanager
 import pytest
 from prometheus_client import REGISTRY
 
+from apps.inference.board import OwnBoard, ServerNews
 from apps.inference.client import Delta, ModelError, ModelServers, Usage
-from tests.unit.inference.model_server import ModelServer, Reply, say_hello
+from tests.unit.inference.model_server import ModelServer, Reply, healthy, say_hello
 
 SECRET = "my-bank-card-is-4711"
 MESSAGES = [{"role": "user", "content": SECRET}]
 
 
 @asynccontextmanager
-async def servers_at(*urls: str, stall: float = 5.0, timeout: float = 30.0, key: str = "k"):
+async def servers_at(
+    *urls: str, stall: float = 5.0, timeout: float = 30.0, key: str = "k", board=None
+):
     servers = ModelServers(
-        base_urls=urls, api_key=key, model="qwen", stall_seconds=stall, timeout_seconds=timeout
+        base_urls=urls,
+        api_key=key,
+        model="qwen",
+        stall_seconds=stall,
+        timeout_seconds=timeout,
+        board=board,
     )
     try:
         yield servers
@@ -105,7 +114,7 @@ async def test_a_connection_is_used_again():
     async with ModelServer() as fake, servers_at(fake.base_url) as servers:
         for _ in range(5):
             await answer_of(servers)
-        assert fake.connections == 1
+        assert fake.connections <= 2  # The looks at the server may take one of their own.
 
 
 async def test_a_kept_connection_that_the_server_closed_is_no_outage():
@@ -206,17 +215,133 @@ async def test_the_less_busy_server_is_asked_first():
         assert (len(one.chats), len(two.chats)) == (1, 1)
 
 
-async def test_no_failover_once_a_token_is_out():
-    async def break_off(reply: Reply) -> None:
-        await reply.head()
-        await reply.token("Hel")
-        reply.hang_up()
+async def break_off(reply: Reply) -> None:
+    await reply.head()
+    await reply.token("Hel")
+    reply.hang_up()
 
+
+async def test_an_answer_that_broke_off_goes_on_elsewhere_and_says_nothing_twice():
     async with ModelServer(break_off) as bad, ModelServer() as good:
+        async with servers_at(bad.base_url, good.base_url) as servers:
+            parts = [part async for part in servers.stream_chat(MESSAGES, max_tokens=9)]
+        assert parts == [Delta("Hel"), Delta("lo"), Usage(12, 2, "stop")]
+
+
+@pytest.mark.parametrize("tokens", [["Goodbye"], ["He"], ["H", "allo"]])
+async def test_half_an_answer_is_not_finished_by_another_one(tokens):
+    async def otherwise(reply: Reply) -> None:
+        await reply.head()
+        for token in tokens:
+            await reply.token(token)
+        await reply.token("", finish="stop")
+        await reply.done()
+
+    async with ModelServer(break_off) as bad, ModelServer(otherwise) as good:
         async with servers_at(bad.base_url, good.base_url) as servers:
             error = await error_of(servers)
         assert (error.code, error.retryable) == ("model_unavailable", False)
-        assert good.chats == []
+        assert len(good.chats) == 1
+
+
+async def test_an_answer_that_broke_off_with_nobody_else_is_an_error():
+    async with ModelServer(break_off) as bad, servers_at(bad.base_url) as servers:
+        error = await error_of(servers)
+    assert (error.code, error.retryable) == ("model_unavailable", False)
+
+
+async def ask_as(servers: ModelServers, session: str) -> None:
+    async for _ in servers.stream_chat(MESSAGES, max_tokens=9, session=session):
+        pass
+
+
+async def test_a_session_stays_on_its_server_and_sessions_are_spread():
+    async with (
+        ModelServer() as one,
+        ModelServer() as two,
+        servers_at(one.base_url, two.base_url) as servers,
+    ):
+        for _ in range(3):
+            await ask_as(servers, "ann")
+            await ask_as(servers, "bob")
+        assert (len(one.chats), len(two.chats)) == (3, 3)
+        for _ in range(2):
+            await ask_as(servers, "ann")
+        assert (len(one.chats), len(two.chats)) == (5, 3)
+
+
+async def until(condition) -> None:
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+async def test_a_dead_server_is_left_out_and_taken_back(monkeypatch):
+    monkeypatch.setattr("apps.inference.client.LOOK_EVERY_SECONDS", 0.05)
+
+    async def unwell(reply: Reply) -> None:
+        await reply.plain(503)
+
+    async with (
+        ModelServer(health=unwell) as sick,
+        ModelServer() as well,
+        servers_at(sick.base_url, well.base_url) as servers,
+    ):
+        servers.watch()
+        await until(lambda: sick.requests)
+        await until(lambda: len(sick.requests) > 1)
+        await ask_as(servers, "ann")
+        assert (len(sick.chats), len(well.chats)) == (0, 1)
+        sick.health = healthy
+        seen = len(sick.requests)
+        await until(lambda: len(sick.requests) > seen + 1)
+        await ask_as(servers, "bob")
+        assert len(sick.chats) == 1
+
+
+async def test_a_hanging_server_is_left_out(monkeypatch):
+    monkeypatch.setattr("apps.inference.client.LOOK_SECONDS", 0.05)
+
+    async def hang(reply: Reply) -> None:
+        await reply.until_hung_up()
+
+    async with (
+        ModelServer(health=hang) as sick,
+        ModelServer() as well,
+        servers_at(sick.base_url, well.base_url) as servers,
+    ):
+        servers.watch()
+        await asyncio.wait_for(sick.hung_up.wait(), timeout=5)
+        await ask_as(servers, "ann")
+        assert (len(sick.chats), len(well.chats)) == (0, 1)
+
+
+async def test_what_other_processes_ask_counts():
+    class Board(OwnBoard):
+        async def exchange(self, news):
+            self.told = news
+            return {f"127.0.0.1:{one.port}": 3}
+
+    board = Board()
+    async with (
+        ModelServer() as one,
+        ModelServer() as two,
+        servers_at(one.base_url, two.base_url, board=board) as servers,
+    ):
+        servers.watch()
+        await until(lambda: hasattr(board, "told"))
+        await asyncio.sleep(0)
+        await ask_as(servers, "ann")
+        await ask_as(servers, "bob")
+        assert (len(one.chats), len(two.chats)) == (0, 2)
+        assert board.told[f"127.0.0.1:{two.port}"] == ServerNews(open=0, up=True)
+
+
+async def test_the_looks_end_with_their_owner():
+    async with ModelServer() as fake, servers_at(fake.base_url) as servers:
+        servers.watch()
+        await until(lambda: fake.requests)
+    assert [task for task in asyncio.all_tasks() if "_watch" in repr(task)] == []
 
 
 async def test_a_stream_that_ends_without_a_word_is_tried_elsewhere():

@@ -1,0 +1,175 @@
+"""Whose question is answered next: askers take turns, and people come before live mode.
+
+Each asker's questions wait in a list of their own, first come first served. The askers that have
+any stand in a rotation: the first gives its oldest question and goes to the end. So somebody who
+asks fifty questions at once delays everybody else by one at most in each round; and since nobody
+has more than so many answers at once, others find a free place. Live mode's frames wait in one
+list, served when no question waits; a session has one there at most.
+
+A Celery task means only that there is work: whoever runs it takes the question whose turn it is.
+Where only askers with all their answers under way have questions left, the task is parked: the
+end of an answer calls it back.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from redis.asyncio import Redis
+
+from apps.chat import presence
+from apps.chat.questions import LEASE, LIVE, QUESTION, QUEUE, RUNNING, member
+
+ROTATION = "turns:askers"
+LIVE_FRAMES = "turns:live"
+OF_ASKER = "turns:of:"
+PARKED = "turns:parked"
+
+ASKER_LEFT = '{"error":"asker_left","detail":"The page was closed before the answer began."}'
+"""The outcome of a question whose asker did not wait for it."""
+
+# The keys of a question are made from its name: this Redis is no cluster.
+_PUSH = f"""
+if redis.call('HGET', KEYS[1], 'state') ~= 'waiting' then return 0 end
+if ARGV[2] ~= '' then redis.call('HSET', KEYS[1], 'frame_id', ARGV[2]) end
+redis.call('SET', KEYS[4], 1, 'PX', ARGV[3])
+local list = KEYS[3]
+if redis.call('HGET', KEYS[1], 'live') == '0' then
+    local asker = redis.call('HGET', KEYS[1], 'asker')
+    list = '{OF_ASKER}' .. asker
+    if redis.call('EXISTS', list) == 0 then redis.call('RPUSH', KEYS[2], asker) end
+end
+redis.call('RPUSH', list, ARGV[1])
+redis.call('EXPIRE', list, ARGV[4])
+redis.call('EXPIRE', KEYS[2], ARGV[4])
+return 1
+"""
+_TAKE = f"""
+local function claim(name)
+    local question = '{QUESTION}' .. name
+    if redis.call('HGET', question, 'state') ~= 'waiting' then return false end
+    local colon = string.find(name, ':', 1, true)
+    local session = string.sub(name, 1, colon - 1)
+    if redis.call('EXISTS', '{presence.SOCKET}' .. session, '{presence.LATELY}' .. session) == 0
+    then
+        redis.call('HSET', question, 'state', 'failed', 'outcome', ARGV[4])
+        redis.call('ZREM', KEYS[4], name)
+        redis.call('ZREM', KEYS[5], name)
+        return false
+    end
+    redis.call('HSET', question, 'state', 'running')
+    redis.call('SET', '{LEASE}' .. name, ARGV[1], 'PX', ARGV[2])
+    redis.call('ZADD', KEYS[3], ARGV[3], name)
+    return {{session, string.sub(name, colon + 1)}}
+end
+local answers = {{}}
+for _, name in ipairs(redis.call('ZRANGE', KEYS[3], 0, -1)) do
+    local asker = redis.call('HGET', '{QUESTION}' .. name, 'asker')
+    if asker and redis.call('EXISTS', '{LEASE}' .. name) == 1 then
+        answers[asker] = (answers[asker] or 0) + 1
+    end
+end
+for _ = 1, redis.call('LLEN', KEYS[1]) do
+    local asker = redis.call('LPOP', KEYS[1])
+    local list = '{OF_ASKER}' .. asker
+    local taken = false
+    while not taken and (answers[asker] or 0) < tonumber(ARGV[5]) do
+        local name = redis.call('LPOP', list)
+        if not name then break end
+        taken = claim(name)
+    end
+    if redis.call('EXISTS', list) == 1 then redis.call('RPUSH', KEYS[1], asker) end
+    if taken then return taken end
+end
+while true do
+    local name = redis.call('LPOP', KEYS[2])
+    if not name then break end
+    local taken = claim(name)
+    if taken then return taken end
+end
+if redis.call('EXISTS', KEYS[1]) == 1 then
+    redis.call('INCR', KEYS[6])
+    redis.call('EXPIRE', KEYS[6], ARGV[6])
+end
+return false
+"""
+_UNPARK = """
+if tonumber(redis.call('GET', KEYS[1]) or '0') <= 0 then return 0 end
+redis.call('DECR', KEYS[1])
+return 1
+"""
+# Before the asker's next question come its own that wait, and of every other asker one for each
+# round until then: those who stand before it in the rotation have a turn in the last round too.
+_PLACE = f"""
+local own = redis.call('LLEN', '{OF_ASKER}' .. ARGV[1])
+local passed, place = false, own + 1
+for _, asker in ipairs(redis.call('LRANGE', KEYS[1], 0, -1)) do
+    if asker == ARGV[1] then
+        passed = true
+    else
+        local rounds = passed and own or own + 1
+        place = place + math.min(redis.call('LLEN', '{OF_ASKER}' .. asker), rounds)
+    end
+end
+return place
+"""
+
+
+@dataclass(frozen=True)
+class FairQueue:
+    """The waiting questions of all askers; safe to make many times over one client.
+
+    Attributes:
+        redis: client with bytes in and out.
+        grace: how long an asker may be away before its question is dropped, s.
+        ttl: seconds that nothing here outlives.
+    """
+
+    redis: Redis
+    grace: float
+    ttl: int
+
+    async def push(self, session_id: str, question_id: str, *, frame_id: str = "") -> bool:
+        """Queue a waiting question; ``False`` when it has ended meanwhile or is unknown.
+
+        Args:
+            frame_id: names its stored frame, empty when it has one already.
+        """
+        name = member(session_id, question_id)
+        lately = f"{presence.LATELY}{session_id}"
+        grace_ms = max(1, round(self.grace * 1000))
+        script = self.redis.register_script(_PUSH)
+        keys = [f"{QUESTION}{name}", ROTATION, LIVE_FRAMES, lately]
+        return bool(await script(keys=keys, args=[name, frame_id, grace_ms, self.ttl]))
+
+    async def take(
+        self, *, worker: str, lease_ms: int, now: float, per_asker: int
+    ) -> tuple[str, str] | None:
+        """Claim the question whose turn it is: its session's id and its own, or ``None``.
+
+        Those that have ended are passed over; those whose asker has left end here.
+
+        Args:
+            worker: written into the lease.
+            now: s since the epoch.
+            per_asker: answers that one asker may have under way.
+        """
+        script = self.redis.register_script(_TAKE)
+        keys = [ROTATION, LIVE_FRAMES, RUNNING, QUEUE, LIVE, PARKED]
+        args: list[str | int | float] = [
+            worker,
+            lease_ms,
+            now,
+            ASKER_LEFT,
+            per_asker,
+            self.ttl,
+        ]
+        taken: Any = await script(keys=keys, args=args)
+        return (taken[0].decode(), taken[1].decode()) if taken else None
+
+    async def unpark(self) -> bool:
+        """After an answer: return whether a call that found no turn is to be made again."""
+        return bool(await self.redis.register_script(_UNPARK)(keys=[PARKED]))
+
+    async def place(self, asker: str) -> int:
+        """Return which place the asker's next question would have, 1 for the next of all."""
+        return int(await self.redis.register_script(_PLACE)(keys=[ROTATION], args=[asker]))

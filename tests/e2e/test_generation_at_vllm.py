@@ -1,0 +1,74 @@
+"""What the platform makes a real vLLM do, told by vLLM's own metrics."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from tests.camera_client import CameraClient
+from tests.scenes import picture
+from tests.stack import Stack
+from tests.vllm_server import VllmServer, endless_checkpoint
+
+PICTURE = picture("red circle middle", width=320, height=240)
+RUNNING = "vllm:num_requests_running"
+GENERATED = "vllm:generation_tokens_total"
+LONGEST = 3500
+"""Tokens of an answer that nobody stops: twenty seconds and more."""
+
+
+@pytest.fixture(scope="module")
+def endless(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VllmServer]:
+    """A vLLM whose answers only end when they are as long as they may be."""
+    folder = tmp_path_factory.mktemp("endless")
+    server = VllmServer(folder / "vllm.log", model=endless_checkpoint(folder))
+    server.start()
+    try:
+        server.wait(patience=600)
+        yield server
+    finally:
+        server.kill()
+
+
+@pytest.fixture(scope="module")
+def endless_stack(endless: VllmServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    stack = Stack(
+        tmp_path_factory.mktemp("stack") / "data",
+        VLLM_BASE_URL=endless.base_url,
+        RESPONSE_MAX_TOKENS=str(LONGEST),
+        HISTORY_TURNS="0",
+        TOKEN_REQUESTS_PER_MINUTE="1000",
+    )
+    stack.start(patience=300)
+    yield stack
+    assert stack.stop() == []
+
+
+async def running(server: VllmServer, count: int, *, patience: float) -> None:
+    """Wait until vLLM says that it works on so many requests."""
+    async with asyncio.timeout(patience):
+        while await asyncio.to_thread(server.metric, RUNNING) != count:
+            await asyncio.sleep(0.1)
+
+
+async def test_a_cancelled_question_stops_generation(endless: VllmServer, endless_stack: Stack):
+    async with CameraClient(endless_stack.url, endless_stack.token()) as camera:
+        await camera.start_camera(PICTURE)
+        before = endless.metric(GENERATED)
+        question = await camera.send_question("What do you see?")
+        await running(endless, 1, patience=30)
+        await camera.send(type="cancel", id=question)
+        assert (await camera.end_of(question, patience=5))["error"] == "cancelled"
+        await running(endless, 0, patience=5)
+        assert endless.metric(GENERATED) - before < LONGEST
+
+
+async def test_live_mode_that_is_switched_off_stops_generation(
+    endless: VllmServer, endless_stack: Stack
+):
+    async with CameraClient(endless_stack.url, endless_stack.token()) as camera:
+        await camera.start_camera(PICTURE)
+        await camera.send(type="live", prompt="What do you see?")
+        await running(endless, 1, patience=30)
+        await camera.send(type="live_stop")
+        await running(endless, 0, patience=5)

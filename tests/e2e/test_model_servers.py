@@ -1,0 +1,107 @@
+"""Two real vLLM servers behind one platform, one of them killed under load."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, suppress
+
+import httpx
+import pytest
+
+from tests.camera_client import CameraClient, Message
+from tests.scenes import picture
+from tests.stack import Stack
+from tests.vllm_server import VllmServer
+
+ASKERS = 6
+SERVED = "vllm:request_success_total"
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[VllmServer]]:
+    logs = tmp_path_factory.mktemp("vllm")
+    both = [VllmServer(logs / "one.log"), VllmServer(logs / "two.log")]
+    for server in both:
+        server.start()
+    try:
+        for server in both:
+            server.wait(patience=600)
+        yield both
+    finally:
+        for server in both:
+            server.kill()
+
+
+@pytest.fixture(scope="module")
+def two_server_stack(
+    servers: list[VllmServer], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stack]:
+    stack = Stack(
+        tmp_path_factory.mktemp("two") / "data",
+        VLLM_BASE_URL=",".join(server.base_url for server in servers),
+        HISTORY_TURNS="0",
+        MAX_SESSIONS_PER_USER="100",
+        MAX_QUESTIONS_PER_MINUTE="10000",
+        TOKEN_REQUESTS_PER_MINUTE="1000",
+    )
+    stack.start(patience=300)
+    yield stack
+    assert stack.stop() == []
+
+
+@pytest.fixture
+async def cameras(two_server_stack: Stack) -> AsyncIterator[list[CameraClient]]:
+    async with AsyncExitStack() as opened:
+        clients = [
+            CameraClient(two_server_stack.url, two_server_stack.token()) for _ in range(ASKERS)
+        ]
+        for client in clients:
+            await opened.enter_async_context(client)
+            await client.start_camera(picture("red circle middle", width=320, height=240))
+        yield clients
+
+
+async def keep_asking(camera: CameraClient, ends: list[Message], enough: asyncio.Event) -> None:
+    while not enough.is_set():
+        ends.append(await camera.ask("What do you see?", patience=60))
+
+
+async def served_more(server: VllmServer, *, than: float) -> None:
+    """Wait until a server has given more answers."""
+    async with asyncio.timeout(60):
+        while True:
+            with suppress(httpx.TransportError):
+                if await asyncio.to_thread(server.metric, SERVED) > than:
+                    return
+            await asyncio.sleep(0.2)
+
+
+async def test_one_killed_under_load_costs_no_question(
+    servers: list[VllmServer], cameras: list[CameraClient]
+):
+    ends: list[Message] = []
+    enough = asyncio.Event()
+    async with asyncio.TaskGroup() as askers:
+        for camera in cameras:
+            askers.create_task(keep_asking(camera, ends, enough))
+        for server in servers:
+            await served_more(server, than=2)
+        await asyncio.to_thread(servers[1].kill)
+        killed = len(ends)
+        async with asyncio.timeout(120):
+            while len(ends) < killed + 5 * ASKERS:
+                await asyncio.sleep(0.1)
+        enough.set()
+    failed = [end for end in ends if end["type"] != "response"]
+    assert failed == []
+    assert all("red" in end["text"] for end in ends)
+
+    # Started again, it is asked again.
+    await asyncio.to_thread(servers[1].start)
+    await asyncio.to_thread(servers[1].wait, patience=600)
+    enough.clear()
+    async with asyncio.TaskGroup() as askers:
+        for camera in cameras:
+            askers.create_task(keep_asking(camera, ends, enough))
+        await served_more(servers[1], than=0)
+        enough.set()
+    assert all(end["type"] == "response" for end in ends)

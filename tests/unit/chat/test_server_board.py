@@ -1,0 +1,62 @@
+"""The workers' board: others' answers count, a worker that is gone is forgotten."""
+
+import json
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+from redis.asyncio import Redis
+
+from apps.chat.server_board import BOARD, RedisBoard
+from apps.chat.server_metrics import ServerMetrics
+from apps.inference.board import ServerNews
+
+
+def board(redis: Redis, worker: str) -> RedisBoard:
+    return RedisBoard(redis, worker=worker, ttl=60)
+
+
+async def test_each_hears_the_sum_of_the_others(redis: Redis):
+    await board(redis, "one").exchange({"a": ServerNews(2, True), "b": ServerNews(1, True)})
+    await board(redis, "two").exchange({"a": ServerNews(3, True)})
+    heard = await board(redis, "three").exchange({"a": ServerNews(9, True)})
+    assert dict(heard) == {"a": 5, "b": 1}
+
+
+async def test_a_worker_that_is_gone_is_forgotten(redis: Redis):
+    old = {"at": 1.0, "servers": {"a": {"open": 7, "up": True}}}
+    await redis.hset(BOARD, "gone", json.dumps(old))
+    assert not await board(redis, "one").exchange({"a": ServerNews(0, True)})
+    assert await redis.hkeys(BOARD) == [b"one"]
+    assert 0 < await redis.ttl(BOARD) <= 60
+
+
+async def test_a_session_is_settled_for_all_workers_and_not_for_ever(redis: Redis):
+    assert await board(redis, "one").home("s") == ""
+    await board(redis, "one").settle("s", "a")
+    assert await board(redis, "two").home("s") == "a"
+    assert 0 < await redis.ttl("model_servers:home:s") <= 60
+
+
+async def test_without_redis_each_goes_on_alone():
+    nowhere = board(Redis(port=1), "one")
+    assert not await nowhere.exchange({"a": ServerNews(0, True)})
+    await nowhere.settle("s", "a")
+    assert await nowhere.home("s") == ""
+
+
+async def test_operators_see_all_workers_together(redis: Redis):
+    await board(redis, "one").exchange({"a": ServerNews(2, False), "b": ServerNews(0, False)})
+    await board(redis, "two").exchange({"a": ServerNews(3, True), "b": ServerNews(0, False)})
+    registry = CollectorRegistry()
+    registry.register(ServerMetrics())
+    page = generate_latest(registry).decode()
+    assert 'qwencam_model_server_answers{server="a"} 5.0' in page
+    assert 'qwencam_model_server_up{server="a"} 1.0' in page
+    assert 'qwencam_model_server_up{server="b"} 0.0' in page
+
+
+@pytest.mark.usefixtures("settings")
+def test_without_redis_the_metrics_page_still_comes():
+    registry = CollectorRegistry()
+    registry.register(ServerMetrics())
+    assert b"qwencam_model_server_up{" not in generate_latest(registry)
