@@ -1,8 +1,39 @@
+from typing import Any
+
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
+from django.http import HttpRequest
 
 from apps.accounts.forms import StaffLoginForm
 from apps.accounts.models import User
 
+FOR_SUPERUSERS = ("is_superuser", "user_permissions")
+
+
+class PeopleAdmin(UserAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+    """Accounts. Who is no superuser makes none, and leaves those there are alone.
+
+    Else whoever may change accounts could make themselves one.
+    """
+
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
+        fields = super().get_readonly_fields(request, obj)
+        return fields if _is_superuser(request) else (*fields, *FOR_SUPERUSERS)
+
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return super().has_change_permission(request, obj) and _may_touch(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return super().has_delete_permission(request, obj) and _may_touch(request, obj)
+
+
+def _is_superuser(request: HttpRequest) -> bool:
+    return isinstance(request.user, User) and request.user.is_superuser
+
+
+def _may_touch(request: HttpRequest, user: User | None) -> bool:
+    return user is None or not user.is_superuser or _is_superuser(request)
+
+
 admin.site.login_form = StaffLoginForm
-admin.site.register(User, UserAdmin)
+admin.site.register(User, PeopleAdmin)

@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -15,17 +16,20 @@ from django.utils import timezone
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from apps.accounts.invitations import create_invitation, invitation_url
 from apps.accounts.logins import client_address
-from apps.accounts.models import User
+from apps.accounts.models import Invitation, User
 from apps.camera_sessions import lifecycle
 from apps.camera_sessions.models import CameraSession, EndReason
 from apps.console import audit
 from apps.console.access import action, may, page, permissions_of, refusal
+from apps.console.forms import NewInvitation
 from apps.console.models import AuditEntry, Kind
 from apps.live_settings.changes import change_setting, reset_setting
 from apps.live_settings.definitions import InvalidSetting
 
 AUDIT_PAGE_ROWS = 50
+INVITATIONS_SHOWN = 100
 CSV_COLUMNS = ("at", "kind", "actor", "subject", "detail", "address")
 
 
@@ -120,8 +124,44 @@ def audit_csv(request: HttpRequest) -> StreamingHttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @page("invite")
 def invitations(request: HttpRequest) -> HttpResponse:
-    """Invitation links: those there are, and a new one."""
-    return render(request, "console/invitations.html", _context(request))
+    """Invitation links: those there are, and a new one, whose link is shown in this answer only."""
+    form = NewInvitation(request.POST or None, initial={"days": settings.INVITATION_DAYS})
+    link = ""
+    if request.method == "POST" and form.is_valid():
+        link = _invite(request, **form.cleaned_data)
+        form = NewInvitation(initial={"days": settings.INVITATION_DAYS})
+    made = Invitation.objects.select_related("created_by", "used_by").order_by("-created_at")
+    now = timezone.now()
+    context = {
+        "form": form,
+        "link": link,
+        "invitations": [_shown(one, now=now) for one in made[:INVITATIONS_SHOWN]],
+    }
+    return render(request, "console/invitations.html", _context(request) | context)
+
+
+def _invite(request: HttpRequest, *, email: str, days: int) -> str:
+    """The link of a new invitation, for a browser that came as this one did."""
+    _, token = create_invitation(
+        actor=_actor(request),
+        email=email,
+        valid_for=timedelta(days=days),
+        address=client_address(request),
+    )
+    return invitation_url(request.build_absolute_uri("/"), token)
+
+
+def _shown(invitation: Invitation, *, now: datetime) -> dict[str, Any]:
+    """A row of the page."""
+    unused = "open" if invitation.is_open(now=now) else "expired"
+    return {
+        "email": invitation.email,
+        "state": "used" if invitation.used_at else unused,
+        "created_at": invitation.created_at,
+        "expires_at": invitation.expires_at,
+        "created_by": invitation.created_by,
+        "used_by": invitation.used_by,
+    }
 
 
 def _context(request: HttpRequest) -> dict[str, Any]:

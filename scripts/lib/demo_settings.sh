@@ -42,7 +42,7 @@ public_url() {
     local scheme=http name=localhost
     [[ -z ${SSL_CERT_PATH:-} ]] || scheme=https
     [[ $HOST != 0.0.0.0 ]] || name=$(hostname)
-    printf '%s://%s:%s\n' "$scheme" "$name" "$PORT"
+    printf '%s://%s:%s\n' "$scheme" "$name" "${PORT:?}"
 }
 
 set_demo_settings() {
