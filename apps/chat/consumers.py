@@ -57,6 +57,7 @@ class SessionConsumer(AsyncWebsocketConsumer):
         self._live_task: asyncio.Task[Any] | None = None
         self._open = False
         self._notice = ""
+        self._round_trip = float("inf")
         self.connection = uuid4().hex
         offered = self.scope.get("subprotocols", [])
         known = protocol.SUBPROTOCOL in offered
@@ -239,10 +240,16 @@ class SessionConsumer(AsyncWebsocketConsumer):
                 pass  # The client's own checks tell its address: see Candidate.
 
     def _note_round_trip(self, ping: protocol.Ping) -> None:
-        peer = self.process.host.get(self.session_id)
         seconds = ping.round_trip(now=time.time())
-        if peer is not None and seconds is not None:
-            peer.note_round_trip(seconds)
+        if seconds is not None:
+            self._round_trip = min(self._round_trip, seconds)
+            self._tell_round_trip()
+
+    def _tell_round_trip(self) -> None:
+        """Tell the stream, if it is here, the shortest round trip of this socket."""
+        peer = self.process.host.get(self.session_id)
+        if peer is not None:
+            peer.note_round_trip(self._round_trip)
 
     async def _ask(self, chat: protocol.Chat) -> None:
         position = await self.process.asking.take(
@@ -280,6 +287,7 @@ class SessionConsumer(AsyncWebsocketConsumer):
         except OfferRefused as refusal:
             await self._say_error(ProtocolError(refusal.code, refusal.detail))
             return
+        self._tell_round_trip()
         await self._say(protocol.Answer(sdp=answer))
         await self._note_active()
 

@@ -22,6 +22,8 @@ from websockets.typing import Subprotocol
 
 Message = dict[str, Any]
 BEAT_SECONDS = 4.0
+PROBES, PROBE_SECONDS = 5, 0.2
+"""Pings right after one another at the start, as the page does."""
 
 
 class CameraUser:
@@ -46,6 +48,7 @@ class CameraUser:
         self._peer: RTCPeerConnection | None = None
         self._answer: asyncio.Future[str] | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._pong: tuple[float | None, float] = (None, 0.0)
         self.streaming = asyncio.Event()
 
     async def __aenter__(self) -> Self:
@@ -111,16 +114,16 @@ class CameraUser:
                     self._pong = (message.get("at"), time.monotonic())
                 self._on_message(message, now)
 
-    _pong: tuple[float | None, float] = (None, 0.0)
-
     async def _beat(self) -> None:
         """Be heard of every four seconds, with the round trip, as the page does."""
+        count = 0
         with suppress(ConnectionClosed):
             while True:
                 at, heard = self._pong
                 held = (time.monotonic() - heard) * 1000
                 await self.send(type="ping", **({"echo": at, "held": held} if at else {}))
-                await asyncio.sleep(BEAT_SECONDS)
+                probing, count = count < PROBES, count + 1
+                await asyncio.sleep(PROBE_SECONDS if probing else BEAT_SECONDS)
 
 
 def _codecs(name: str) -> list[RTCRtpCodecCapability]:
