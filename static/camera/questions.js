@@ -12,13 +12,14 @@ export class Question {
   #asked = 0;
 
   /**
-   * @param {{id: string, content: string, keepFrame?: boolean, frame?: string|null}} parts
-   *   whether its picture may be asked about again, and whose question's picture it is about.
+   * @param {{id: string, content: string, keepSeconds?: number, frame?: string|null}} parts
+   *   how long its picture is kept to be asked about again, and whose question's picture it is
+   *   about.
    */
-  constructor({ id, content, keepFrame = false, frame = null }) {
+  constructor({ id, content, keepSeconds = 0, frame = null }) {
     this.id = id;
     this.content = content;
-    this.keepFrame = keepFrame;
+    this.keepSeconds = keepSeconds;
     this.frame = frame;
     this.restart();
   }
@@ -96,8 +97,8 @@ export class Questions {
     this.#newId = newId;
   }
 
-  ask(content, { keepFrame = false, frame = null } = {}) {
-    const question = new Question({ id: this.#newId(), content, keepFrame, frame });
+  ask(content, wish = {}) {
+    const question = new Question({ id: this.#newId(), content, ...wish });
     this.#all.set(question.id, question);
     return question;
   }
@@ -139,8 +140,8 @@ export class Questions {
   /** What to send for a question that was never sent. */
   send(question) {
     question.state = "waiting";
-    const { id, content, keepFrame, frame } = question;
-    const picture = frame ? { frame } : keepFrame ? { keep_frame: true } : {};
+    const { id, content, keepSeconds, frame } = question;
+    const picture = frame ? { frame } : keepSeconds ? { keep_frame: true } : {};
     return { type: "chat", id, content, ...picture };
   }
 

@@ -3,6 +3,7 @@
 export class Stay {
   #button;
   #kept = "";
+  #seconds = 1;
 
   /** @param {{button: HTMLElement}} parts the switch. */
   constructor({ button }) {
@@ -20,6 +21,7 @@ export class Stay {
   /** Say in how many seconds a picture is forgotten. */
   tell(seconds) {
     if (!(seconds > 0)) return;
+    this.#seconds = seconds;
     this.#button.title =
       "Stay on one picture: it is kept for " +
       `${seconds} seconds after each answer, so that you can ask more about it`;
@@ -28,12 +30,12 @@ export class Stay {
   /** What the next question says about its picture. */
   get wish() {
     if (!this.on) return {};
-    return { keepFrame: true, frame: this.#kept || null };
+    return { keepSeconds: this.#seconds, frame: this.#kept || null };
   }
 
   /** A question has ended: its picture is the one to stay on, or is gone. */
-  ended({ id, state, error, keepFrame }) {
-    if (!this.on || !keepFrame) return;
+  ended({ id, state, error, keepSeconds }) {
+    if (!this.on || !keepSeconds) return;
     if (state === "done") this.#kept = id;
     else if (error?.code === "frame_gone") this.#kept = "";
   }
