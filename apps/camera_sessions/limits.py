@@ -13,6 +13,7 @@ def told_limits() -> dict[str, float]:
         "questions_per_minute": live.max_questions_per_minute,
         "message_bytes": settings.MAX_MESSAGE_BYTES,
         "frame_wait_seconds": settings.FRAME_WAIT_SECONDS,
+        "frame_keep_seconds": settings.FRAME_TTL_SECONDS,
         "live_rate": live.frame_sample_rate,
         "idle_seconds": settings.SESSION_IDLE_SECONDS,
         "frame_width": settings.MAX_FRAME_WIDTH,

@@ -17,6 +17,7 @@ from apps.chat.protocol import FrameInfo, ProtocolError
 from apps.chat.questions import Depth, QuestionStore, State
 from apps.chat.tasks import answer_next
 from apps.frames.privacy import FilterFailed
+from apps.frames.store import FrameStore
 from apps.streaming.capture import SceneUnchanged, Wish
 from apps.streaming.errors import CaptureFailed
 from apps.streaming.host import MediaHost
@@ -78,6 +79,7 @@ class Asking:
 
     questions: QuestionStore
     turns: FairQueue
+    frames: FrameStore
     events: Events
     host: MediaHost
     snapshot: Snapshot
@@ -85,11 +87,14 @@ class Asking:
     wait: float
     call: Callable[[], Awaitable[None]] = call_worker
 
-    async def take(self, session_id: str, question_id: str, *, text: str, asker: str) -> int:
+    async def take(
+        self, session_id: str, question_id: str, *, text: str, asker: str, keep_frame: bool = False
+    ) -> int:
         """Accept a question and return its place in the fair order, 1 for the next.
 
         Args:
             asker: whose questions are counted together and take turns as one, such as a user's id.
+            keep_frame: the question's frame may be asked about again.
 
         Raises:
             ProtocolError: ``question_too_long``, ``rate_limited``, ``busy``, or ``bad_request``
@@ -108,7 +113,7 @@ class Asking:
             raise ProtocolError("busy", busy_detail(depth), id=question_id)
         place = await self.turns.place(asker)
         if not await self.questions.create(
-            session_id, question_id, text=text, live=False, asker=asker
+            session_id, question_id, text=text, live=False, asker=asker, keep_frame=keep_frame
         ):
             detail = "This id was used for a question before."
             raise ProtocolError("bad_request", detail, id=question_id)
@@ -145,6 +150,18 @@ class Asking:
                 return
             await asyncio.sleep(PEER_LOOK_SECONDS)
         await self.fail(session_id, question_id, "no_stream", "Start the camera first, then ask.")
+
+    async def reuse_frame(self, session_id: str, question_id: str, *, of: str) -> None:
+        """Queue a question about the frame of an earlier one, or end it with ``frame_gone``."""
+        earlier = await self.questions.load(session_id, of)
+        if earlier and await self.frames.is_kept(session_id, earlier.frame_id):
+            # Kept on while the question waits; the image's name stays, so that the model server
+            # finds it among those it has encoded.
+            await self.frames.keep(session_id, earlier.frame_id)
+            await self.queue(session_id, question_id, frame_id=earlier.frame_id)
+            return
+        detail = "That picture is not kept any more; ask about what the camera sees now."
+        await self.fail(session_id, question_id, "frame_gone", detail)
 
     async def take_frame(
         self, peer: PeerSession, session_id: str, question_id: str, *, wish: Wish

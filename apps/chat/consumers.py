@@ -252,11 +252,19 @@ class SessionConsumer(AsyncWebsocketConsumer):
             peer.note_round_trip(self._round_trip)
 
     async def _ask(self, chat: protocol.Chat) -> None:
-        position = await self.process.asking.take(
-            self.session_id, chat.id, text=chat.content, asker=self._asker()
+        asking = self.process.asking
+        position = await asking.take(
+            self.session_id,
+            chat.id,
+            text=chat.content,
+            asker=self._asker(),
+            keep_frame=chat.keep_frame or chat.frame is not None,
         )
         self._feed.follow(chat.id)
-        self._own(self.process.asking.bring_frame(self.session_id, chat.id))
+        if chat.frame is None:
+            self._own(asking.bring_frame(self.session_id, chat.id))
+        else:
+            self._own(asking.reuse_frame(self.session_id, chat.id, of=chat.frame))
         self._own(self._watch.until_ended(self.session_id, chat.id))
         self._own(self._count_question())
         metrics.QUESTIONS.inc()

@@ -1,6 +1,7 @@
 """The last turns of a session's conversation, in Redis with the session's life time."""
 
 import json
+from dataclasses import asdict
 
 from redis.asyncio import Redis
 
@@ -33,7 +34,7 @@ class Conversation:
         """Append a turn and drop the oldest beyond the limit."""
         if not self._turns:
             return
-        item = json.dumps({"question": turn.question, "answer": turn.answer})
+        item = json.dumps(asdict(turn))
         async with self._redis.pipeline(transaction=True) as pipe:
             pipe.rpush(self._key, item)
             pipe.ltrim(self._key, -self._turns, -1)

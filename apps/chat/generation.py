@@ -147,7 +147,7 @@ class Generation:
         if question.live:
             return "told"
         if ours:
-            turn = Turn(question=question.text, answer=text)
+            turn = Turn(question.text, text, question.frame_id)
             await self.conversation(question.session_id).add(turn)
         return "answered"
 
@@ -171,8 +171,12 @@ class Generation:
             seconds=outcome.get("inference_time"),
         )
         if ours:
+            # Kept before it is told, so that who is told may ask about it at once.
+            if question.keep_frame:
+                await self.frames.keep(question.session_id, question.frame_id)
             await self.events.answer_finished(question.session_id, question.id)
-            await self.frames.drop(question.session_id, question.frame_id)
+            if not question.keep_frame:
+                await self.frames.drop(question.session_id, question.frame_id)
         return ours
 
     async def _generate(self, question: Question) -> tuple[dict[str, Any], str]:
@@ -203,6 +207,7 @@ class Generation:
                 context_tokens=config.context_tokens,
                 response_tokens=config.max_tokens,
             ),
+            frame_name=question.frame_id,
         )
 
     async def _stream(

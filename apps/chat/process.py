@@ -106,6 +106,7 @@ def build_process(host: MediaHost) -> ChatProcess:
     asking = Asking(
         questions=parts.questions,
         turns=parts.turns,
+        frames=parts.frames,
         events=parts.events,
         host=host,
         snapshot=partial(take_snapshot, parts.frames),

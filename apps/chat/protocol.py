@@ -61,14 +61,24 @@ def _check_id(value: object) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Chat:
-    """A question about what the camera sees now."""
+    """A question about what the camera sees now, or about an answered question's frame.
+
+    Attributes:
+        keep_frame: keep this question's frame for further ones, as long as a frame is kept.
+        frame: id of the question whose frame this one is about; it is kept on.
+    """
 
     type: ClassVar[Literal["chat"]] = "chat"
     content: str
     id: str
+    keep_frame: bool = False
+    frame: str | None = None
 
     def __post_init__(self) -> None:
         _check_id(self.id)
+        _require(isinstance(self.keep_frame, bool), "keep_frame must be true or false.")
+        if self.frame is not None:
+            _check_id(self.frame)
         _require(
             isinstance(self.content, str) and bool(self.content.strip()),
             "content must be a text that is not empty.",

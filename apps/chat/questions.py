@@ -52,6 +52,7 @@ class Question:
         frame_id: key of its frame in the frame store, empty until one was taken.
         attempt: 1, or 2 after a lost worker.
         asker: whose questions take turns as one.
+        keep_frame: its frame may be asked about again.
     """
 
     session_id: str
@@ -64,6 +65,7 @@ class Question:
     attempt: int
     outcome: dict[str, Any]
     asker: str
+    keep_frame: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +92,7 @@ class Depth:
 _CREATE = """
 if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
 redis.call('HSET', KEYS[1], 'text', ARGV[1], 'live', ARGV[2], 'asked_at', ARGV[3],
-    'state', 'waiting', 'frame_id', '', 'attempt', '1', 'asker', ARGV[7])
+    'state', 'waiting', 'frame_id', '', 'attempt', '1', 'asker', ARGV[7], 'keep', ARGV[8])
 redis.call('EXPIRE', KEYS[1], ARGV[4])
 redis.call('SADD', KEYS[2], ARGV[5])
 redis.call('EXPIRE', KEYS[2], ARGV[4])
@@ -168,12 +170,20 @@ class QuestionStore:
         return f"questions:of:{session_id}"
 
     async def create(
-        self, session_id: str, question_id: str, *, text: str, live: bool, asker: str
+        self,
+        session_id: str,
+        question_id: str,
+        *,
+        text: str,
+        live: bool,
+        asker: str,
+        keep_frame: bool = False,
     ) -> bool:
         """Store a new question; ``False`` when the session has one with that id already.
 
         Args:
             asker: whose questions take turns as one, such as a user's id.
+            keep_frame: its frame may be asked about again.
         """
         keys = [
             self._key(session_id, question_id),
@@ -188,6 +198,7 @@ class QuestionStore:
             question_id,
             member(session_id, question_id),
             asker,
+            int(keep_frame),
         ]
         return bool(await self.redis.register_script(_CREATE)(keys=keys, args=args))
 
@@ -208,6 +219,7 @@ class QuestionStore:
             attempt=int(raw[b"attempt"]),
             outcome=json.loads(raw.get(b"outcome", b"{}")),
             asker=raw[b"asker"].decode(),
+            keep_frame=raw[b"keep"] == b"1",
         )
 
     async def renew(

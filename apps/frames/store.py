@@ -46,6 +46,25 @@ class FrameStore:
         payload = await self.redis.get(_key(session_id, frame_id))
         return _unpack(payload) if isinstance(payload, bytes) else None
 
+    async def keep(self, session_id: str, frame_id: str) -> None:
+        """Keep one frame for `ttl` from now, and no other that was kept of that session.
+
+        It is kept because its owner wants to ask about it again.
+        """
+        px = max(1, round(self.ttl * 1000))
+        before = await self.redis.set(_kept(session_id), frame_id, px=px, get=True)
+        await self.redis.pexpire(_key(session_id, frame_id), px)
+        if isinstance(before, bytes) and before.decode() != frame_id:
+            await self.drop(session_id, before.decode())
+
+    async def is_kept(self, session_id: str, frame_id: str) -> bool:
+        """Return whether that frame is kept and still there."""
+        async with self.redis.pipeline(transaction=False) as pipe:
+            pipe.get(_kept(session_id))
+            pipe.exists(_key(session_id, frame_id))
+            kept, there = await pipe.execute()
+        return bool(there) and kept == frame_id.encode()
+
     async def drop(self, session_id: str, frame_id: str) -> None:
         """Delete one frame now: nobody needs it any more."""
         await self.redis.unlink(_key(session_id, frame_id))
@@ -56,11 +75,16 @@ class FrameStore:
         deleted = 0
         async for key in self.redis.scan_iter(match=pattern, count=_SCAN_BATCH):
             deleted += await self.redis.unlink(key)
+        await self.redis.unlink(_kept(session_id))
         return deleted
 
 
 def _key(session_id: str, frame_id: str) -> str:
     return f"frame:{session_id}:{frame_id}"
+
+
+def _kept(session_id: str) -> str:
+    return f"frames:kept:{session_id}"
 
 
 def _escape(text: str) -> str:

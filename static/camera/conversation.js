@@ -15,6 +15,7 @@ const GENTLE = new Set([
   "no_frame",
   "stream_stalled",
   "nsfw_refused",
+  "frame_gone",
 ]);
 
 /** One question with its answer. */
@@ -64,7 +65,10 @@ class Turn {
     const { ttft, inference_time: whole, frame } = response;
     const notes = [];
     if (ttft !== undefined) notes.push(note(`${seconds(ttft)} to first token`));
-    if (frame) notes.push(note(`frame ${milliseconds(frame.age_ms)} old`));
+    const { frame: earlier, keepSeconds } = this.question;
+    if (earlier) notes.push(note("same picture"));
+    else if (frame) notes.push(note(`frame ${milliseconds(frame.age_ms)} old`));
+    if (keepSeconds) notes.push(note(`picture kept for ${keepSeconds} s`));
     if (whole !== undefined) notes.push(note(`model ${seconds(whole)}`));
     return notes;
   }

@@ -15,6 +15,7 @@ import { Sheet } from "./sheet.js";
 import { ProtocolSocket } from "./socket.js";
 import { INITIAL_FACTS, describe } from "./status.js";
 import { StatusView } from "./status-view.js";
+import { Stay } from "./stay.js";
 
 /** What the server says of an offer it won't take. */
 const OFFER_ERRORS = new Set([
@@ -97,6 +98,7 @@ class CameraPage {
       onCancel: () => this.cancel(),
       onStir: () => this.sending.stir(),
     });
+    this.stay = new Stay({ button: $("stay") });
     this.live = new LiveMode({
       screen,
       toggle: $("live-toggle"),
@@ -162,7 +164,7 @@ class CameraPage {
   }
 
   ask(text) {
-    const question = this.questions.ask(text);
+    const question = this.questions.ask(text, this.stay.wish);
     this.sheet.rise();
     this.conversation.add(question, this.pause(question));
     this.flush();
@@ -258,6 +260,7 @@ class CameraPage {
   welcomed({ limits }) {
     this.composer.limit(limits?.question_chars);
     this.sending.limit(limits);
+    this.stay.tell(limits?.frame_keep_seconds);
     for (const message of this.questions.recover()) this.socket.send(message);
     this.peer.signallingReady();
   }
@@ -281,7 +284,9 @@ class CameraPage {
     else this.model.answered();
     if (question.wantsPicture && this.peer.state !== "connected") this.questions.askAgain(question);
     this.show(question);
-    if (!question.open) this.conversation.announce(question);
+    if (question.open) return;
+    this.stay.ended(question);
+    this.conversation.announce(question);
   }
 
   /** An error that belongs to no question. */

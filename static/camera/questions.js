@@ -11,9 +11,16 @@ export class Question {
   #early = new Map();
   #asked = 0;
 
-  constructor({ id, content }) {
+  /**
+   * @param {{id: string, content: string, keepSeconds?: number, frame?: string|null}} parts
+   *   how long its picture is kept to be asked about again, and whose question's picture it is
+   *   about.
+   */
+  constructor({ id, content, keepSeconds = 0, frame = null }) {
     this.id = id;
     this.content = content;
+    this.keepSeconds = keepSeconds;
+    this.frame = frame;
     this.restart();
   }
 
@@ -90,15 +97,16 @@ export class Questions {
     this.#newId = newId;
   }
 
-  ask(content) {
-    const question = new Question({ id: this.#newId(), content });
+  ask(content, wish = {}) {
+    const question = new Question({ id: this.#newId(), content, ...wish });
     this.#all.set(question.id, question);
     return question;
   }
 
-  /** The same words once more, under a new id. */
+  /** The same words once more, under a new id; about what the camera sees now if need be. */
   askAgain(question) {
     this.#all.delete(question.id);
+    if (question.error?.code === "frame_gone") question.frame = null;
     question.restart({ id: this.#newId() });
     this.#all.set(question.id, question);
   }
@@ -132,7 +140,9 @@ export class Questions {
   /** What to send for a question that was never sent. */
   send(question) {
     question.state = "waiting";
-    return { type: "chat", id: question.id, content: question.content };
+    const { id, content, keepSeconds, frame } = question;
+    const picture = frame ? { frame } : keepSeconds ? { keep_frame: true } : {};
+    return { type: "chat", id, content, ...picture };
   }
 
   /** What to send after the socket was lost, so that no answer is. */

@@ -154,6 +154,50 @@ async def test_a_cancelled_question_says_so(camera: CameraClient, script: Script
     assert (await camera.end_of(question_id, patience=3))["error"] == "cancelled"
 
 
+def image_of(request: dict) -> dict:
+    """Return the image part of a request to the model."""
+    parts = [
+        part
+        for message in request["messages"]
+        if isinstance(message["content"], list)
+        for part in message["content"]
+    ]
+    (image,) = [part for part in parts if part["type"] == "image_url"]
+    return image
+
+
+async def test_a_further_question_stays_on_the_frame(
+    camera: CameraClient, script: Script, stand_in
+):
+    track = await camera.start_camera(PICTURE)
+    await camera.send(type="chat", id="first", content="What do you see?", keep_frame=True)
+    first = await camera.end_of("first")
+    track.picture = PICTURE // 3
+    await asyncio.sleep(0.5)
+    await camera.send(type="chat", id="second", content="And its colour?", frame="first")
+    second = await camera.end_of("second")
+    assert second["frame"]["captured_at"] == first["frame"]["captured_at"]
+    await camera.send(type="chat", id="third", content="Sure?", frame="second")
+    assert (await camera.end_of("third"))["type"] == "response"
+    images = [image_of(request) for request in stand_in.requests[-3:]]
+    assert images[0] == images[1] == images[2]
+    one, two = (request["messages"] for request in stand_in.requests[-3:-1])
+    assert two[: len(one)] == one
+    assert two[-1]["content"] == "And its colour?"
+    # A question of its own is about what the camera sees now.
+    fresh = await camera.ask("And now?")
+    assert fresh["frame"]["captured_at"] > first["frame"]["captured_at"]
+    assert image_of(stand_in.requests[-1]) != images[0]
+
+
+async def test_a_frame_that_nobody_asked_to_keep_is_gone(camera: CameraClient, script: Script):
+    await camera.start_camera(PICTURE)
+    response = await camera.ask("What do you see?")
+    for frame in (response["id"], "never-asked"):
+        await camera.send(type="chat", id=f"of-{frame}", content="And?", frame=frame)
+        assert (await camera.end_of(f"of-{frame}"))["error"] == "frame_gone"
+
+
 async def test_live_answers_keep_coming_until_stopped(camera: CameraClient, script: Script):
     await camera.start_camera(PICTURE)
     await camera.send(type="live", prompt="What do you see?", rate=2)

@@ -13,6 +13,7 @@ from apps.chat.feed import AnswerFeed
 from apps.chat.live import LiveMode
 from apps.chat.protocol import Error, LiveText, ProtocolError, ServerMessage
 from apps.chat.questions import QuestionStore, State
+from apps.frames.store import FrameStore
 from apps.streaming.capture import SceneUnchanged, Wish
 
 FRAME = {"age_ms": 5, "width": 448, "height": 336, "captured_at": 1}
@@ -36,6 +37,7 @@ class World:
         self.asking = Asking(
             questions=self.questions,
             turns=self.turns,
+            frames=FrameStore(redis, ttl=30),
             events=self,  # type: ignore[arg-type]
             host={"s": object()},  # type: ignore[arg-type]
             snapshot=self.snapshot,

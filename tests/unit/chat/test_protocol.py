@@ -17,6 +17,14 @@ def parse(**data: object) -> protocol.ClientMessage:
     [
         ({"type": "chat", "content": "Hi", "id": "1"}, protocol.Chat(content="Hi", id="1")),
         ({"type": "chat", "content": "Hi"}, protocol.Chat(content="Hi", id="new")),
+        (
+            {"type": "chat", "content": "Hi", "keep_frame": True},
+            protocol.Chat(content="Hi", id="new", keep_frame=True),
+        ),
+        (
+            {"type": "chat", "content": "Hi", "frame": "0"},
+            protocol.Chat(content="Hi", id="new", frame="0"),
+        ),
         ({"type": "cancel", "id": "1"}, protocol.Cancel(id="1")),
         ({"type": "resume", "id": "1", "after": 3}, protocol.Resume(id="1", after=3)),
         ({"type": "offer", "sdp": "v=0"}, protocol.Offer(sdp="v=0")),
@@ -48,6 +56,9 @@ def test_a_valid_message_is_built(data: dict, message: protocol.ClientMessage):
         ('{"type": "chat", "content": "x", "id": 5}', "bad_request"),
         ('{"type": "chat", "content": "x", "id": ""}', "bad_request"),
         ('{"type": "chat", "content": "x", "id": "a\\nb"}', "bad_request"),
+        ('{"type": "chat", "content": "x", "keep_frame": 1}', "bad_request"),
+        ('{"type": "chat", "content": "x", "frame": 5}', "bad_request"),
+        ('{"type": "chat", "content": "x", "frame": ""}', "bad_request"),
         ('{"type": "cancel"}', "bad_request"),
         ('{"type": "resume", "id": "1", "after": -1}', "bad_request"),
         ('{"type": "resume", "id": "1", "after": true}', "bad_request"),

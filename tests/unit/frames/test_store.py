@@ -85,3 +85,34 @@ async def test_raw_frames_are_refused(redis: Redis):
 async def test_what_is_not_a_frame_is_no_frame(redis: Redis, payload: bytes):
     await redis.set("frame:s1:f1", payload, ex=5)
     assert await FrameStore(redis, ttl=30).get("s1", "f1") is None
+
+
+async def test_one_frame_of_a_session_is_kept_for_the_ttl(redis: Redis, frame: FilteredFrame):
+    store = FrameStore(redis, ttl=30)
+    for name in ("f1", "f2"):
+        await store.put("s1", name, frame, quality=80)
+        assert not await store.is_kept("s1", name)
+        await redis.pexpire(f"frame:s1:{name}", 500)
+        await store.keep("s1", name)
+        assert 500 < await redis.pttl(f"frame:s1:{name}") <= 30_000
+        assert await store.is_kept("s1", name)
+    assert await store.get("s1", "f1") is None
+    assert not await store.is_kept("s1", "f1")
+    assert not await store.is_kept("stranger", "f2")
+    assert 0 < await redis.pttl("frames:kept:s1") <= 30_000
+
+
+async def test_a_kept_frame_that_is_gone_is_not_kept(redis: Redis, frame: FilteredFrame):
+    store = FrameStore(redis, ttl=30)
+    await store.put("s1", "f1", frame, quality=80)
+    await store.keep("s1", "f1")
+    await store.drop("s1", "f1")
+    assert not await store.is_kept("s1", "f1")
+
+
+async def test_forgetting_a_session_forgets_what_was_kept(redis: Redis, frame: FilteredFrame):
+    store = FrameStore(redis, ttl=30)
+    await store.put("s1", "f1", frame, quality=80)
+    await store.keep("s1", "f1")
+    await store.forget("s1")
+    assert await redis.keys("frame*") == []
