@@ -2,12 +2,16 @@
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
 ROOT = Path(__file__).resolve().parents[2]
+PASSWORD_VARIABLE = "QWENCAM_BENCHMARK_PASSWORD"
+"""A password goes through the environment: everybody on the machine can read command lines."""
+
 _LINE_LIMIT = 1 << 20
 
 
@@ -21,7 +25,9 @@ class Child:
         *,
         on_note: Callable[[dict[str, Any]], None] = lambda note: None,
     ) -> None:
-        self._command = [sys.executable, "-m", f"deploy.benchmark.{module}", json.dumps(config)]
+        told = {name: value for name, value in config.items() if name != "password"}
+        self._environment = {**os.environ, PASSWORD_VARIABLE: config.get("password", "")}
+        self._command = [sys.executable, "-m", f"deploy.benchmark.{module}", json.dumps(told)]
         self._on_note = on_note
         self._process: asyncio.subprocess.Process | None = None
         self._reader: asyncio.Task[None] | None = None
@@ -34,6 +40,7 @@ class Child:
         self._process = await asyncio.create_subprocess_exec(
             *self._command,
             cwd=ROOT,
+            env=self._environment,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=_LINE_LIMIT,

@@ -2,17 +2,19 @@
 
 import argparse
 import asyncio
+import os
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
 from deploy.benchmark import report, scenarios
-from deploy.benchmark.children import ROOT, Child
+from deploy.benchmark.children import PASSWORD_VARIABLE, ROOT, Child
 from deploy.benchmark.freshness import compare_releases
 from deploy.benchmark.platform import AnyPlatform, GivenPlatform, OwnPlatform
 from deploy.benchmark.sampling import GpuMonitor, machine
 
+PASSWORD_HELP = f"of that user; better in the environment as {PASSWORD_VARIABLE}"
 EXAMPLES = """examples:
   scripts/benchmark.py --num-requests 100
   scripts/benchmark.py --num-requests 40 --streams 1,5,10,20,40 --live
@@ -44,7 +46,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add("--monitor-gpu", action="store_true", help="sample the GPUs once a second")
     add("--server-url", help="a running platform instead of one of the benchmark's own")
     add("--username", default="", help="of the given platform's user")
-    add("--password", default="", help="of the given platform's user")
+    add("--password", default=os.environ.get(PASSWORD_VARIABLE, ""), help=PASSWORD_HELP)
     add("--web-pid", type=int, help="the given platform's web server, when on this machine")
     add("--model-url", help="a real model server instead of the stand-in; its frames go unread")
     add("--first-token", type=float, default=0.2, help="stand-in: seconds to the first token")

@@ -10,6 +10,7 @@ disconnect).
 
 import asyncio
 import json
+import os
 import random
 import sys
 import time
@@ -18,6 +19,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from deploy.benchmark.camera import CameraUser, Message
+from deploy.benchmark.children import PASSWORD_VARIABLE
 from deploy.benchmark.pictures import SHAPES, ClipTrack, TimecodedTrack, encoded_clip
 
 SETTLE_SECONDS = 9.0
@@ -156,7 +158,7 @@ async def churn(config: dict[str, Any]) -> None:
 
 def main() -> None:
     """Do what the command line's JSON says."""
-    config = json.loads(sys.argv[1])
+    config = {"password": os.environ.get(PASSWORD_VARIABLE, ""), **json.loads(sys.argv[1])}
     roles: dict[str, Callable[[dict[str, Any]], Coroutine[Any, Any, None]]] = {
         "ask": ask,
         "crowd": crowd,
