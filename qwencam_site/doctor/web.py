@@ -116,7 +116,8 @@ def _sources() -> dict[str, Path]:
 
 def check_django() -> Finding:
     """What do Django's own checks say?"""
-    messages = checks.run_checks(include_deployment_checks=settings.HTTPS_ENABLED)
+    found = checks.run_checks(include_deployment_checks=settings.HTTPS_ENABLED)
+    messages = [message for message in found if not message.is_silenced()]
     serious = [message for message in messages if message.level >= checks.ERROR]
     if serious:
         return failed(_first(serious), mend="Run manage.py check --deploy for all of it.")
