@@ -78,7 +78,7 @@ class OwnPlatform:
     async def __aexit__(self, *_: object) -> None:
         """Stop it and delete its data."""
         if self._process is not None and self._process.returncode is None:
-            self._process.send_signal(signal.SIGINT)
+            self._process.send_signal(signal.SIGTERM)
             await self._process.wait()
         shutil.rmtree(self._folder, ignore_errors=True)
 
