@@ -103,7 +103,7 @@ async def test_an_operator_sees_a_session_its_stream_and_its_answer(
         (server,) = console.newest["servers"]["rows"]
         assert server["up"]
         (worker,) = console.newest["workers"]["rows"]
-        assert worker["pool"] == 16
+        assert worker["pool"] > 0
         assert "What do you see?" not in json.dumps(console.newest)
 
 

@@ -37,6 +37,7 @@ def private_stack(
         VLLM_BASE_URL=stand_in.base_url,
         ENABLE_FACE_BLUR="true",
         NSFW_THRESHOLD="0",
+        LIVE_CHANGE_THRESHOLD="0",
     )
     stack.start(patience=300)
     yield stack
