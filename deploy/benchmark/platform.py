@@ -41,7 +41,7 @@ class OwnPlatform:
     """Starts `scripts/quickstart.sh` on a free port with limits that a benchmark needs."""
 
     def __init__(self, *, model_url: str, settings: dict[str, str] | None = None) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="qwencam-benchmark-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="qwencam-benchmark-"))
         self._settings = {**_LIMITS, "VLLM_BASE_URL": model_url, **(settings or {})}
         self._process: asyncio.subprocess.Process | None = None
 
@@ -52,11 +52,11 @@ class OwnPlatform:
             **os.environ,
             **self._settings,
             "PORT": str(port),
-            "DATA_DIR": str(self._folder / "data"),
+            "DATA_DIR": str(self.folder / "data"),
             "DEMO_USER": "demo",
             "DEMO_PASSWORD": password,
         }
-        log = self._folder / "log"
+        log = self.folder / "log"
         with log.open("wb") as output:
             self._process = await asyncio.create_subprocess_exec(
                 "./scripts/quickstart.sh",
@@ -80,7 +80,7 @@ class OwnPlatform:
         if self._process is not None and self._process.returncode is None:
             self._process.send_signal(signal.SIGTERM)
             await self._process.wait()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 @dataclass(frozen=True)
