@@ -50,7 +50,11 @@ WATCH_PAGE = """() => {
         .observe({type: "longtask"});
     window.gaps = [];
     let last = performance.now();
-    const frame = (now) => { window.gaps.push(now - last); last = now; requestAnimationFrame(frame); };
+    const frame = (now) => {
+        window.gaps.push(now - last);
+        last = now;
+        requestAnimationFrame(frame);
+    };
     requestAnimationFrame(frame);
 }"""
 
