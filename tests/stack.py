@@ -47,7 +47,8 @@ class Stack:
         }
         with self.output.open("wb") as output:
             self._process = subprocess.Popen(
-                ["./scripts/quickstart.sh"],
+                # A shell makes what it runs in the background deaf to Ctrl-C; not our stacks.
+                ["env", "--default-signal=INT", "./scripts/quickstart.sh"],
                 cwd=ROOT,
                 env=environment,
                 stdin=subprocess.DEVNULL,
