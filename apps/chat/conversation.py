@@ -1,7 +1,6 @@
 """The last turns of a session's conversation, in Redis with the session's life time."""
 
 import json
-from dataclasses import asdict
 
 from redis.asyncio import Redis
 
@@ -34,7 +33,7 @@ class Conversation:
         """Append a turn and drop the oldest beyond the limit."""
         if not self._turns:
             return
-        item = json.dumps(asdict(turn))
+        item = json.dumps({"question": turn.question, "answer": turn.answer})
         async with self._redis.pipeline(transaction=True) as pipe:
             pipe.rpush(self._key, item)
             pipe.ltrim(self._key, -self._turns, -1)

@@ -147,7 +147,7 @@ class Generation:
         if question.live:
             return "told"
         if ours:
-            turn = Turn(question.text, text, question.frame_id)
+            turn = Turn(question.text, text)
             await self.conversation(question.session_id).add(turn)
         return "answered"
 
@@ -207,7 +207,6 @@ class Generation:
                 context_tokens=config.context_tokens,
                 response_tokens=config.max_tokens,
             ),
-            frame_name=question.frame_id,
         )
 
     async def _stream(
