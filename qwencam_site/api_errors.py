@@ -3,6 +3,7 @@
 import logging
 from typing import Any
 
+from django.core.exceptions import RequestDataTooBig
 from rest_framework.exceptions import (
     APIException,
     ParseError,
@@ -13,6 +14,8 @@ from rest_framework.exceptions import (
 from rest_framework.response import Response
 from rest_framework.views import exception_handler as rest_framework_handler
 from rest_framework.views import set_rollback
+
+from apps.camera_sessions.parsers import BodyTooLarge
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +35,8 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
     """The reply to `error`. What nobody foresaw is logged and told as `internal_error`."""
     if isinstance(error, RecursionError):
         error = ParseError("The JSON is nested too deep.")
+    if isinstance(error, RequestDataTooBig):
+        error = BodyTooLarge()
     response = rest_framework_handler(error, context)
     if response is None:
         return _internal_error(error, context)

@@ -19,13 +19,15 @@ for part in say preflight environments redis demo_settings; do
 done
 
 export PORT=${PORT:-8000} HOST=${HOST:-127.0.0.1}
-mkdir -p "${DATA_DIR:=var}" 2>/dev/null || fail "DATA_DIR can't be created: $DATA_DIR."
+# Others keep out of a folder that is made here; one that exists keeps its rights.
+: "${DATA_DIR:=var}"
+(umask 077 && mkdir -p "$DATA_DIR") 2>/dev/null || fail "DATA_DIR can't be created: $DATA_DIR."
 DATA_DIR=$(cd "$DATA_DIR" && pwd)
 LOG_DIR=$DATA_DIR/logs
 export DATA_DIR
 
 # One instance per data folder. The lock goes with this process, however it ends.
-{ chmod 700 "$DATA_DIR" && mkdir -p "$DATA_DIR/run" "$LOG_DIR" && touch "$DATA_DIR/run/lock"; } \
+{ (umask 077 && mkdir -p "$DATA_DIR/run" "$LOG_DIR") && touch "$DATA_DIR/run/lock"; } \
     2>/dev/null || fail "DATA_DIR can't be written: $DATA_DIR."
 exec 9<"$DATA_DIR/run/lock"
 flock -n 9 ||

@@ -84,6 +84,8 @@ def _joined(token: str, *, username: str, password: str, email: str) -> User:
     unused = Invitation.objects.filter(token_hash=_hash(token), used_at=None, expires_at__gt=now)
     if not unused.update(used_at=now):
         raise InvitationRefused.invalid()
+    if User.objects.filter(username__iexact=username).exists():
+        raise InvitationRefused.username_taken()
     user = User.objects.create_user(username, email=email, password=password)
     Invitation.objects.filter(token_hash=_hash(token)).update(used_by=user)
     return user

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any, Literal
 
 from django.conf import settings
+from django.contrib.auth.signals import user_logged_in
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework.authentication import BaseAuthentication
@@ -147,11 +148,14 @@ def _caller(request: Request) -> tuple[User | None, How]:
 
 def _by_password(request: Request, *, username: str, password: str) -> User:
     try:
-        return log_in(request, username=username, password=password)
+        user = log_in(request, username=username, password=password)
     except LoginRefused as refusal:
         if refusal.code == "rate_limited":
             raise Throttled(wait=refusal.wait) from refusal
         raise AuthenticationFailed(refusal.detail, code=refusal.code) from refusal
+    # A login like one by the page, though no cookie follows.
+    user_logged_in.send(sender=User, request=request, user=user)
+    return user
 
 
 def _refreshed(refresh: str) -> CameraSession:

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from uuid import uuid4
 
+from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from apps.chat.asking import Asking
@@ -108,7 +109,7 @@ class LiveMode:
             except ProtocolError as error:
                 self._failed = True
                 await self._refused(error)
-            except (RedisError, OSError):
+            except (RedisError, OSError, OperationalError):
                 self._failed, self._last = True, None
             pause = 1 / self.rate - (time.monotonic() - began)
             if self._failed:

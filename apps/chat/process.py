@@ -1,6 +1,7 @@
 """What one web process holds for its sockets and views, made once and handed on in the scope."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextvars import Context
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ from apps.live_settings.current import REFRESH_SECONDS, current, refresh
 from apps.streaming.capture import Wish, snapshot
 from apps.streaming.host import MediaHost
 from apps.streaming.peer import PeerSession
+
+logger = logging.getLogger(__name__)
 
 GOODBYE_SECONDS = 0.3
 
@@ -92,11 +95,14 @@ async def keep_settings_fresh() -> None:
     """
     prepared = PrivacyPolicy()
     while True:
-        await database_sync_to_async(refresh)()
-        policy = privacy_policy()
-        if policy != prepared:
-            await asyncio.to_thread(privacy.load, policy)
-            prepared = policy
+        try:
+            await database_sync_to_async(refresh)()
+            policy = privacy_policy()
+            if policy != prepared:
+                await asyncio.to_thread(privacy.load, policy)
+                prepared = policy
+        except Exception as error:  # Whatever it is, the next second may do better.
+            logger.warning("The live settings can't be read: %s", type(error).__name__)
         await asyncio.sleep(REFRESH_SECONDS)
 
 

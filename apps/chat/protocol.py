@@ -11,6 +11,8 @@ from typing import Any, ClassVar, Literal
 
 SUBPROTOCOL = "qwencam.v1"
 MAX_ID_CHARS = 64
+MOST_BATCHES = 1_000_000
+MOST_MILLISECONDS = 1e15  # the year 33658
 MAX_SDP_CHARS = 65_536
 
 
@@ -49,6 +51,13 @@ def _require(condition: bool, sentence: str) -> None:
         raise ProtocolError("bad_request", sentence)
 
 
+def _is_text(value: object) -> bool:
+    """Whether it is a text that says something and that UTF-8 can carry: JSON may hold others."""
+    if not isinstance(value, str) or not value.strip():
+        return False
+    return not any("\ud800" <= sign <= "\udfff" for sign in value)
+
+
 def _check_id(value: object) -> None:
     _require(
         isinstance(value, str) and 0 < len(value) <= MAX_ID_CHARS and value.isprintable(),
@@ -79,10 +88,7 @@ class Chat:
         _require(isinstance(self.keep_frame, bool), "keep_frame must be true or false.")
         if self.frame is not None:
             _check_id(self.frame)
-        _require(
-            isinstance(self.content, str) and bool(self.content.strip()),
-            "content must be a text that is not empty.",
-        )
+        _require(_is_text(self.content), "content must be a text that is not empty.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,8 +113,10 @@ class Resume:
     def __post_init__(self) -> None:
         _check_id(self.id)
         _require(
-            isinstance(self.after, int) and not isinstance(self.after, bool) and self.after >= 0,
-            "after must be a whole number, 0 or more.",
+            isinstance(self.after, int)
+            and not isinstance(self.after, bool)
+            and 0 <= self.after <= MOST_BATCHES,
+            f"after must be a whole number from 0 to {MOST_BATCHES}.",
         )
 
 
@@ -150,10 +158,7 @@ class Live:
     rate: float | None = None
 
     def __post_init__(self) -> None:
-        _require(
-            isinstance(self.prompt, str) and bool(self.prompt.strip()),
-            "prompt must be a text that is not empty.",
-        )
+        _require(_is_text(self.prompt), "prompt must be a text that is not empty.")
         rate = self.rate
         _require(
             rate is None
@@ -186,7 +191,12 @@ class Ping:
     def __post_init__(self) -> None:
         for value in (self.echo, self.held):
             _require(
-                value is None or (isinstance(value, int | float) and not isinstance(value, bool)),
+                value is None
+                or (
+                    isinstance(value, int | float)
+                    and not isinstance(value, bool)
+                    and abs(value) <= MOST_MILLISECONDS  # False for NaN as well
+                ),
                 "echo and held must be numbers, in milliseconds.",
             )
 

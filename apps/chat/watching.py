@@ -1,13 +1,19 @@
 """Watches over one question until it ends, so that a lost worker never leaves it hanging."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
 from apps.chat import presence
 from apps.chat.events import Events
 from apps.chat.questions import Question, QuestionStore, State
+
+logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0
 
@@ -49,13 +55,23 @@ class Watch:
 
     async def until_ended(self, session_id: str, question_id: str) -> None:
         """Return once the question has ended; an end that nobody announced is announced."""
-        while True:
+        ended = False
+        while not ended:
             await asyncio.sleep(LOOK_SECONDS)
-            question = await self.questions.load(session_id, question_id)
-            if question is None or question.state in {State.DONE, State.FAILED}:
-                await self.events.answer_finished(session_id, question_id)
-                return
-            await self.look(question)
+            try:
+                ended = await self._look_once(session_id, question_id)
+            except (RedisError, OSError, OperationalError) as error:
+                # Redis is away; what it has forgotten when it is back ends then.
+                logger.warning("A question can't be watched: %s", type(error).__name__)
+
+    async def _look_once(self, session_id: str, question_id: str) -> bool:
+        """Return whether the question has ended; act on it if not."""
+        question = await self.questions.load(session_id, question_id)
+        if question is None or question.state in {State.DONE, State.FAILED}:
+            await self.events.answer_finished(session_id, question_id)
+            return True
+        await self.look(question)
+        return False
 
     async def look(self, question: Question) -> None:
         """Do what the question's state and age ask for."""

@@ -4,7 +4,6 @@ import logging
 from typing import Any
 
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
-from django.db import DatabaseError
 from django.http import HttpRequest
 
 from apps.accounts.logins import client_address
@@ -27,17 +26,16 @@ def record(
     detail: str = "",
     address: str | None = None,
 ) -> None:
-    """Writes one entry. A database that refuses it is logged: what was done stays done."""
-    entry = AuditEntry(
-        kind=kind,
-        actor=actor.get_username() if actor else "",
-        subject=subject[:150],
-        detail=detail[:500],
-        address=address,
-    )
+    """Writes one entry. One that can't be written is logged: what was done stays done."""
     try:
-        entry.save()
-    except DatabaseError as error:
+        AuditEntry.objects.create(
+            kind=kind,
+            actor=actor.get_username() if actor else "",
+            subject=_shown(subject),
+            detail=_shown(detail, most=500),
+            address=address,
+        )
+    except Exception as error:  # Also what no database takes: an audit must not stop a login.
         logger.error("An audit entry (%s) could not be written: %s", kind, type(error).__name__)
 
 
@@ -69,7 +67,7 @@ def on_login_failed(
 ) -> None:
     """A username and a password did not fit."""
     address = client_address(request) if request else None
-    record(Kind.LOGIN_FAILED, subject=_shown(credentials.get("username")), address=address)
+    record(Kind.LOGIN_FAILED, subject=str(credentials.get("username") or ""), address=address)
 
 
 def on_account_changed(
@@ -81,7 +79,7 @@ def on_account_changed(
     **_: Any,
 ) -> None:
     """An account was made, changed or deleted."""
-    record(Kind(change.value), actor=actor, subject=_shown(username), address=address)
+    record(Kind(change.value), actor=actor, subject=username, address=address)
 
 
 def on_session_ended(*, ending: Ending, **_: Any) -> None:
@@ -100,9 +98,9 @@ def on_setting_changed(*, name: str, old: Value, new: Value, actor: User | None,
     record(Kind.SETTING_CHANGED, actor=actor, subject=DEFINITIONS[name].label, detail=detail)
 
 
-def _shown(username: object) -> str:
-    """A username as typed, without control characters: it may be anything."""
-    return "".join(sign for sign in str(username or "") if sign.isprintable())[:150]
+def _shown(text: str, *, most: int = 150) -> str:
+    """A text as given, cut, without control characters: a name that was typed may be anything."""
+    return "".join(sign for sign in text if sign.isprintable())[:most]
 
 
 def _short(value: Value) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
@@ -15,7 +16,14 @@ from apps.console.access import NotWelcome, Visitor, visitor_of
 from apps.console.rows import Row, changes
 from apps.console.watch import View
 
+logger = logging.getLogger(__name__)
+
 CHECK_SECONDS = 5.0
+
+
+def _greeting(visitor: Visitor) -> Row:
+    """Who watches, and what they may do; told again when that changes."""
+    return {"version": settings.VERSION, "me": asdict(visitor)}
 
 
 class ConsoleConsumer(AsyncWebsocketConsumer):
@@ -32,7 +40,7 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
         visitor = await self._welcome()
         if visitor is None:
             return
-        await self._say("hello", version=settings.VERSION, me=asdict(visitor))
+        await self._say_if_new("hello", _greeting(visitor))
         self._checking = asyncio.create_task(self._check_again_and_again())
         self._stop = self.scope["console_watch"].subscribe(self._on_view)
 
@@ -92,8 +100,14 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
         """Close for somebody who has logged out, or may not look any more."""
         while True:
             await asyncio.sleep(CHECK_SECONDS)
-            if await self._welcome() is None:
+            try:
+                visitor = await self._welcome()
+            except Exception as error:  # The database may be away; who may look is asked again.
+                logger.warning("A console's user can't be read: %s", type(error).__name__)
+                continue
+            if visitor is None:
                 return
+            await self._say_if_new("hello", _greeting(visitor))
 
     async def _welcome(self) -> Visitor | None:
         """Whose login cookie this is; closes, and returns None, for those who may not look."""

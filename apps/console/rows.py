@@ -22,8 +22,13 @@ def milliseconds(moment: datetime | None) -> int | None:
     return None if moment is None else round(moment.timestamp() * 1000)
 
 
-def session_row(session: Row, *, stream: Facts | None, last_error: str | None) -> Row:
-    """One camera session; `session` holds the values of its row in the database."""
+def session_row(
+    session: Row, *, stream: Facts | None, last_error: str | None, now: datetime
+) -> Row:
+    """One camera session; `session` holds the values of its row in the database.
+
+    `away` says that its page is gone, so that it gives up its place when a limit is reached.
+    """
     return {
         "id": str(session["pk"]),
         "user": session["user__username"],
@@ -31,6 +36,7 @@ def session_row(session: Row, *, stream: Facts | None, last_error: str | None) -
         "address": session["address"],
         "started_at": milliseconds(session["started_at"]),
         "last_active_at": milliseconds(session["last_active_at"]),
+        "away": session["present_until"] <= now,
         "ended_at": milliseconds(session["ended_at"]),
         "end_reason": session["end_reason"],
         "end_note": session["end_note"],

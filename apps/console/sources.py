@@ -24,6 +24,7 @@ _COLUMNS = (
     "address",
     "started_at",
     "last_active_at",
+    "present_until",
     "ended_at",
     "end_reason",
     "end_note",

@@ -30,6 +30,7 @@ from apps.live_settings.definitions import InvalidSetting
 
 AUDIT_PAGE_ROWS = 50
 INVITATIONS_SHOWN = 100
+BIGGEST_ID = 2**63 - 1
 CSV_COLUMNS = ("at", "kind", "actor", "subject", "detail", "address")
 
 
@@ -68,7 +69,10 @@ def end_sessions(request: HttpRequest, user_id: int) -> HttpResponse:
     except BadBody as error:
         return refusal(400, "bad_request", str(error))
     actor = _actor(request)
-    unended = CameraSession.objects.filter(user_id=user_id, ended_at=None)
+    user = User.objects.filter(pk=user_id).first() if user_id <= BIGGEST_ID else None
+    if user is None:
+        return refusal(404, "not_found", "There is no such user.")
+    unended = CameraSession.objects.filter(user=user, ended_at=None)
     ended = [
         lifecycle.end_session(pk, reason=EndReason.OPERATOR, note=note, actor=actor)
         for pk in unended.values_list("pk", flat=True)
@@ -213,7 +217,10 @@ def _note(request: HttpRequest) -> str:
     note = _body(request).get("note", "")
     if not isinstance(note, str):
         raise BadBody("note must be a text.")
-    return " ".join(note.split())
+    note = " ".join(note.split())
+    if not note.isprintable():
+        raise BadBody("note must not contain control characters.")
+    return note
 
 
 def _body(request: HttpRequest) -> dict[str, Any]:

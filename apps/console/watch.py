@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from channels.db import database_sync_to_async
 from django.conf import settings
+from django.utils import timezone
 
 from apps.chat.figures import Minute
 from apps.chat.process import Application, Scope
@@ -25,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 TICK_SECONDS = 1.0
 SERVERS_EVERY_TICKS = 2
+PART_SECONDS = 1.5
 LATELY_MINUTES = 5
 HOUR_MINUTES = 60
 CHANGING_MINUTES = 2  # the current one, and the last: an answer may be counted just at its end
@@ -55,6 +57,7 @@ class _Memory:
     ticks: int = 0
     minutes: dict[int, Minute] = field(default_factory=dict)
     servers: list[ServerStatus] = field(default_factory=list)
+    stored: Stored = field(default_factory=Stored)
 
 
 class ConsoleWatch:
@@ -105,13 +108,13 @@ class ConsoleWatch:
             watcher(view)
 
     async def look(self) -> View:
-        """Read everything anew. What is away is said under `health`, and is empty."""
+        """Read everything anew. What is away is said under `health`."""
         memory = self._memory
         if memory.ticks % SERVERS_EVERY_TICKS == 0:
             memory.servers = await self._look_at_servers()
         memory.ticks += 1
         database = await _attempt("database", database_sync_to_async(stored)())
-        known = database or Stored()
+        known = memory.stored = database or memory.stored
         wanted = CHANGING_MINUTES if memory.minutes else HOUR_MINUTES
         redis = await _attempt("Redis", told(self._services, known.sessions, minutes=wanted))
         health = {"database": _word(database), "redis": _word(redis)}
@@ -123,6 +126,7 @@ class ConsoleWatch:
 
     def _view(self, database: Stored, redis: Told, *, health: Row) -> View:
         minutes = self._remember(redis)
+        moment = timezone.now()
         workers, gpus = rows.worker_rows(redis.workers)
         now = rows.now_row(
             at=time.time(),
@@ -145,6 +149,7 @@ class ConsoleWatch:
                         one,
                         stream=redis.streams.get(str(one["pk"])),
                         last_error=redis.errors.get(str(one["pk"])),
+                        now=moment,
                     )
                     for one in database.sessions
                 )
@@ -165,8 +170,9 @@ class ConsoleWatch:
 
 async def _attempt(part: str, reading: Awaitable[Part]) -> Part | None:
     try:
-        return await reading
-    except Exception as error:  # Whatever is away is shown as down; the rest goes on.
+        async with asyncio.timeout(PART_SECONDS):
+            return await reading
+    except Exception as error:  # Whatever is away or hangs is shown as down; the rest goes on.
         logger.warning("The console can't read the %s: %s", part, type(error).__name__)
         return None
 

@@ -76,7 +76,7 @@ class Definition:
             raise InvalidSetting(
                 f"{self.label} must have {self.low:.0f} to {self.high:.0f} characters."
             )
-        if any(ord(sign) < 32 and sign not in "\n\t" for sign in text):
+        if any(not sign.isprintable() and sign not in "\n\t" for sign in text):
             raise InvalidSetting(f"{self.label} must not contain control characters.")
         return text
 

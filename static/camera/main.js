@@ -251,7 +251,8 @@ class CameraPage {
         this.model.answered();
         return this.live.show(message);
       case "error":
-        return message.id ? this.answerChanged(message) : this.troubled(message);
+        // Live mode's questions are the server's own: the page asked none of that name.
+        return message.id && !message.id.startsWith("live-") ? this.answerChanged(message) : this.troubled(message);
       default:
         return this.answerChanged(message);
     }

@@ -10,13 +10,12 @@ const REASONS = {
 };
 
 const size = (stream) => (stream?.width ? `${stream.width}×${stream.height}` : "");
-const rate = (stream) => (stream?.fps ? `${stream.fps.toFixed(1)} fps` : "");
 const STREAM_WORDS = { connecting: "connecting", stalled: "stalled", closed: "" };
 
 function streamText({ stream, ended_at: ended }) {
   if (ended || !stream) return "–";
   if (stream.error) return words(stream.error);
-  const parts = [size(stream), STREAM_WORDS[stream.state] ?? rate(stream)].filter(Boolean);
+  const parts = [size(stream), STREAM_WORDS[stream.state] ?? ""].filter(Boolean);
   return parts.join(" · ") || "–";
 }
 
@@ -27,7 +26,7 @@ function streamTone({ stream, ended_at: ended }) {
 }
 
 function state(row, now) {
-  if (!row.ended_at) return `idle ${ago(row.last_active_at, now)}`;
+  if (!row.ended_at) return `${row.away ? "page closed" : "idle"} ${ago(row.last_active_at, now)}`;
   return `ended ${REASONS[row.end_reason] ?? row.end_reason}`;
 }
 
@@ -54,13 +53,9 @@ export const COLUMNS = [
     hint: (row) => (row.end_note ? `Note: ${row.end_note}` : ""),
   },
   { id: "stream", title: "Stream", text: streamText, by: (row) => (row.stream?.width ? row.stream.width * row.stream.height : null), tone: streamTone },
-  {
-    id: "frames",
-    title: "Frames / dropped",
-    text: ({ stream }) => (stream ? `${count(stream.frames_in)} / ${count(stream.frames_dropped)}` : "–"),
-    by: ({ stream }) => stream?.frames_in ?? null,
-    number: true,
-  },
+  { id: "fps", title: "fps", text: ({ stream }) => (stream?.fps ? stream.fps.toFixed(1) : "–"), by: ({ stream }) => stream?.fps || null, number: true },
+  { id: "frames", title: "Frames", text: ({ stream }) => count(stream?.frames_in), by: ({ stream }) => stream?.frames_in ?? null, number: true },
+  { id: "dropped", title: "Dropped", text: ({ stream }) => count(stream?.frames_dropped), by: ({ stream }) => stream?.frames_dropped ?? null, number: true },
   { id: "questions", title: "Questions", text: (row) => count(row.questions), by: (row) => row.questions, number: true },
   { id: "error", title: "Last error", text: (row) => (row.last_error ? words(row.last_error) : "–"), by: (row) => row.last_error, tone: (row) => (row.last_error ? "warn" : "") },
   { id: "address", title: "Address", text: (row) => row.address ?? "–", by: (row) => row.address },

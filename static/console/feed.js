@@ -1,4 +1,4 @@
-/** The console's socket: reconnects by itself, and says what state it is in. */
+/** The console's socket: reconnects by itself; only fresh figures make it live. */
 
 import { Backoff } from "../camera/backoff.js";
 
@@ -13,7 +13,8 @@ export class Feed {
   #onMessage;
   #socket = null;
   #backoff = new Backoff();
-  #heardAt = 0;
+  #newsAt = 0;
+  #live = false;
 
   /**
    * @param {object} parts
@@ -29,7 +30,8 @@ export class Feed {
     const scheme = location.protocol === "https:" ? "wss" : "ws";
     const socket = new WebSocket(`${scheme}://${location.host}/ws/console`);
     this.#socket = socket;
-    this.#heardAt = Date.now();
+    this.#newsAt = Date.now();
+    this.#live = false;
     socket.onmessage = (event) => this.#hear(JSON.parse(event.data));
     socket.onclose = (event) => this.#lost(event.code);
     const beat = setInterval(() => {
@@ -38,15 +40,16 @@ export class Feed {
     }, BEAT);
     const watch = setInterval(() => {
       if (socket !== this.#socket) clearInterval(watch);
-      else if (Date.now() - this.#heardAt > SILENCE) this.#lost(0);
+      else if (Date.now() - this.#newsAt > SILENCE) this.#lost(0);
     }, 1000);
   }
 
   #hear(message) {
-    this.#heardAt = Date.now();
-    if (message.type === "hello") {
+    if (message.type === "now") {
+      this.#newsAt = Date.now();
       this.#backoff.reset();
-      this.#onState("live");
+      if (!this.#live) this.#onState("live");
+      this.#live = true;
     }
     if (message.type !== "pong") this.#onMessage(message);
   }

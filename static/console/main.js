@@ -64,7 +64,6 @@ class Console {
     const [text, tone] = CONNECTION[state];
     setText($("connection-text"), text);
     $("connection").dataset.state = tone;
-    if (state === "live") this.updatedAt = Date.now();
     this.state = state;
     if (state === "signed-out") {
       const { loginUrl } = document.body.dataset;
@@ -85,7 +84,6 @@ class Console {
   }
 
   hear(message) {
-    this.updatedAt = Date.now();
     switch (message.type) {
       case "hello":
         return this.welcomed(message.me);
@@ -116,9 +114,11 @@ class Console {
     setText($("sessions-rights"), me.permissions.includes("end_sessions") ? "" : " Your group may look, not end sessions.");
     setText($("settings-rights"), me.permissions.includes("change_settings") ? "" : " Your group may look, not change them.");
     $("drain-toggle").disabled = !me.permissions.includes("drain");
+    this.settings.refresh();
   }
 
   show(now) {
+    this.updatedAt = Date.now();
     this.tiles.show(now);
     this.accepting = now.accepting;
     setAttribute($("drain-toggle"), "aria-checked", String(now.accepting));

@@ -10,6 +10,7 @@ const shown = (value) => (value === true ? "on" : value === false ? "off" : valu
 export class Settings {
   #box;
   #fields = new Map();
+  #rows = [];
   #may;
   #toasts;
 
@@ -20,8 +21,14 @@ export class Settings {
     this.#toasts = toasts;
   }
 
+  /** The same values again, for somebody who may do other things now. */
+  refresh() {
+    this.show(this.#rows);
+  }
+
   show(rows) {
-    if (!this.#fields.size) this.#box.replaceChildren(...rows.map((row) => this.#build(row)));
+    this.#rows = rows;
+    if (rows.length && !this.#fields.size) this.#box.replaceChildren(...rows.map((row) => this.#build(row)));
     for (const row of rows) this.#fields.get(row.name)?.show(row);
   }
 
@@ -41,8 +48,9 @@ export class Settings {
     const element = make("div", { className: `setting ${row.kind}` },
       make("div", { className: "setting-text" }, label, help, meta),
       make("div", { className: "setting-control" }, control, ...buttons, back), error);
-    back.addEventListener("click", () => this.#send(row, () => resetSetting(row.name), { error, back }));
-    return { element, meta, error, back };
+    const frame = { element, meta, error, back, taken: () => undefined };
+    back.addEventListener("click", () => this.#send(row, () => resetSetting(row.name), frame));
+    return frame;
   }
 
   #flag(row) {
@@ -71,13 +79,18 @@ export class Settings {
     const save = make("button", { type: "button", className: "button small primary", "data-testid": `save-${row.name}`, disabled: true }, "Save");
     const frame = this.#frame(row, control, save);
     let inForce = null;
-    const read = () => (number ? (control.value === "" ? null : Number(control.value)) : control.value);
+    const read = () => (number ? (control.value === "" ? null : Number(control.value)) : control.value.trim());
     const edited = () => inForce !== null && read() !== inForce;
     control.addEventListener("input", () => {
       save.disabled = !edited();
       this.#fail(frame.error, control, "");
     });
     const store = () => this.#send(row, () => changeSetting(row.name, read()), { ...frame, back: save, control });
+    frame.taken = (value) => {
+      control.value = String(value);
+      inForce = value;
+      save.disabled = true;
+    };
     save.addEventListener("click", store);
     control.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && number && !save.disabled) store();
@@ -100,10 +113,11 @@ export class Settings {
     back.hidden = row.value === row.default || !this.#may(row.name);
   }
 
-  async #send(row, call, { error, back: button, control }) {
+  async #send(row, call, { error, back: button, control, taken }) {
     button.setAttribute("aria-busy", "true");
     try {
-      await call();
+      const { value } = await call();
+      taken?.(value);
       this.#fail(error, control, "");
       this.#toasts.say(`${row.label}: saved.`);
     } catch (refusal) {

@@ -65,6 +65,11 @@ def sign_in(page: Page, username: str, password: str) -> None:
     page.get_by_role("button", name="Sign in").click()
 
 
+def invitation_link(stack: Stack, *arguments: str) -> str:
+    made = stack.manage("create_invitation", *arguments, PUBLIC_URL=stack.url)
+    return made.stdout.strip()
+
+
 def start_scene(page: Page) -> None:
     page.get_by_test_id("demo-scene").click()
     expect(page.get_by_test_id("stop-camera")).to_be_visible(timeout=20_000)
@@ -124,7 +129,7 @@ def test_a_locked_out_login_says_so_and_ends(accounts: Stack):
 
 
 def test_an_invitation_is_used_once(accounts: Stack):
-    link = accounts.manage("create_invitation", "--email", "grace@example.org").stdout.strip()
+    link = invitation_link(accounts, "--email", "grace@example.org")
     with fresh_page() as page:
         page.goto(link)
         expect(page.get_by_label("E-mail address")).to_have_value("grace@example.org")
@@ -162,6 +167,7 @@ def test_a_registration_is_opened_by_its_mailed_link(accounts: Stack):
         page.get_by_role("button", name="Create the account").click()
         expect(page.get_by_role("heading")).to_have_text("Look into your mail")
         page.goto(mailed_link(accounts, "/register/confirm/"))
+        page.get_by_label("Password").fill(NEW_PASSWORD)
         page.get_by_role("button", name="Open the account").click()
         expect(page.get_by_test_id("message")).to_contain_text("Your account is open")
         sign_in(page, "ada@example.org", NEW_PASSWORD)
@@ -187,7 +193,7 @@ def test_a_session_ended_on_its_page_ends_in_the_tab_with_the_camera(
 
 
 def test_a_deleted_account_takes_its_open_camera_along(accounts: Stack):
-    link = accounts.manage("create_invitation").stdout.strip()
+    link = invitation_link(accounts)
     with fresh_page() as page:
         page.goto(link)
         page.get_by_label("Username").fill("brief")

@@ -81,6 +81,10 @@ class ConfirmRegistration(RegistrationAllowed):
 
     def post(self, request: HttpRequest, user_key: str, token: str) -> HttpResponse:
         user = user_to_confirm(user_key, token)
+        if user is not None and not user.check_password(request.POST.get("password", "")):
+            # Whoever owns the mailbox need not be who registered the address last.
+            context = {"account": user, "wrong": True}
+            return render(request, "accounts/confirm.html", context, status=400)
         if user is None or not confirm(user, address=client_address(request)):
             return render(request, "accounts/confirm.html", {"account": None}, status=410)
         messages.success(request, "Your account is open. Sign in with your e-mail address.")

@@ -25,6 +25,11 @@ def register(client, email="ada@example.org", password=PASSWORD):
     return client.post("/register", {"email": email, "password": password})
 
 
+def open_account(client, link: str, *, password=PASSWORD):
+    """Use a mailed link as its page does."""
+    return client.post(link, {"password": password})
+
+
 def mailed_link() -> str:
     found = re.search(r"http://testserver(/register/confirm/\S+)", mail.outbox[-1].body)
     assert found
@@ -44,7 +49,7 @@ def test_a_link_opens_the_account_once(client, changes):
     page = client.get(link)
     assert "ada@example.org" in page.content.decode()
     assert not can_log_in()  # Looking at the link opens nothing.
-    assert client.post(link)["Location"] == "/login"
+    assert open_account(client, link)["Location"] == "/login"
     assert can_log_in()
     assert can_log_in("Ada@Example.org")
     user = User.objects.get()
@@ -60,7 +65,7 @@ def test_a_link_opens_the_account_once(client, changes):
 def test_what_an_operator_has_disabled_no_link_opens(client):
     register(client)
     link = mailed_link()
-    client.post(link)
+    open_account(client, link)
     User.objects.update(is_active=False)
     assert client.post(link).status_code == 410
     register(client)
@@ -105,9 +110,20 @@ def test_registering_again_before_the_confirmation_starts_over(client):
     first = mailed_link()
     register(client, password="another-long-password")
     assert client.post(first).status_code == 410
-    client.post(mailed_link())
+    open_account(client, mailed_link(), password="another-long-password")
     assert can_log_in(password="another-long-password")
     assert User.objects.count() == 1
+
+
+def test_whoever_registered_an_address_first_is_not_taken_over(client):
+    register(client, password="owner-long-password")
+    register(client, password="thief-long-password")
+    refused = open_account(client, mailed_link(), password="owner-long-password")
+    assert refused.status_code == 400
+    assert not can_log_in(password="thief-long-password")
+    register(client, password="owner-long-password")
+    open_account(client, mailed_link(), password="owner-long-password")
+    assert can_log_in(password="owner-long-password")
 
 
 def test_a_weak_password_or_no_address_is_refused(client):

@@ -5,6 +5,8 @@ import json
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 
 from apps.chat.server_board import BOARD, RedisBoard
 from apps.chat.server_metrics import ServerMetrics
@@ -38,7 +40,7 @@ async def test_a_session_is_settled_for_all_workers_and_not_for_ever(redis: Redi
 
 
 async def test_without_redis_each_goes_on_alone():
-    nowhere = board(Redis(port=1), "one")
+    nowhere = board(Redis(port=1, retry=Retry(NoBackoff(), 0)), "one")
     assert not await nowhere.exchange({"a": ServerNews(0, True)})
     await nowhere.settle("s", "a")
     assert await nowhere.home("s") == ""

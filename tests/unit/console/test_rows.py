@@ -19,6 +19,7 @@ SESSION = {
     "address": "192.0.2.1",
     "started_at": AT,
     "last_active_at": AT,
+    "present_until": AT,
     "ended_at": None,
     "end_reason": "",
     "end_note": "",
@@ -49,7 +50,7 @@ def now_row(**changes):
 
 
 def test_a_session_without_a_stream():
-    row = rows.session_row(SESSION, stream=None, last_error=None)
+    row = rows.session_row(SESSION, stream=None, last_error=None, now=AT)
     assert row["started_at"] == AT.timestamp() * 1000
     assert (row["ended_at"], row["stream"], row["last_error"]) == (None, None, None)
     assert (row["user"], row["user_id"]) == ("anna", 7)
@@ -57,7 +58,7 @@ def test_a_session_without_a_stream():
 
 def test_a_stream_shows_only_what_is_meant_to_be_shown():
     told = {"state": "connected", "width": 640, "height": 480, "secret": 1}
-    row = rows.session_row(SESSION, stream=told, last_error="busy")
+    row = rows.session_row(SESSION, stream=told, last_error="busy", now=AT)
     assert row["stream"]["width"] == 640
     assert "secret" not in row["stream"]
     assert row["last_error"] == "busy"
