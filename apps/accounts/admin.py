@@ -5,7 +5,9 @@ from django.contrib.auth.admin import UserAdmin
 from django.http import HttpRequest
 
 from apps.accounts.forms import StaffLoginForm
+from apps.accounts.logins import client_address
 from apps.accounts.models import User
+from apps.accounts.signals import AccountChange, announce
 
 FOR_SUPERUSERS = ("is_superuser", "user_permissions")
 
@@ -25,6 +27,21 @@ class PeopleAdmin(UserAdmin):  # type: ignore[type-arg]  # generic in the stubs 
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         return super().has_delete_permission(request, obj) and _may_touch(request, obj)
+
+    def log_addition(self, request: HttpRequest, obj: User, message: Any) -> Any:
+        _announce(AccountChange.ADDED_BY_ADMIN, request, obj)
+        return super().log_addition(request, obj, message)
+
+    def log_change(self, request: HttpRequest, obj: User, message: Any) -> Any:
+        """Also called for a new password and for changed groups."""
+        _announce(AccountChange.EDITED_BY_ADMIN, request, obj)
+        return super().log_change(request, obj, message)
+
+
+def _announce(change: AccountChange, request: HttpRequest, user: User) -> None:
+    actor = request.user if isinstance(request.user, User) else None
+    name, address = user.get_username(), client_address(request)
+    announce(change, username=name, actor=actor, address=address)
 
 
 def _is_superuser(request: HttpRequest) -> bool:

@@ -27,6 +27,8 @@ class AccountChange(StrEnum):
     PASSWORD_RESET = "password_reset"  # noqa: S105
     LOCKED_OUT = "locked_out"
     DELETED = "deleted"
+    ADDED_BY_ADMIN = "added_by_admin"
+    EDITED_BY_ADMIN = "edited_by_admin"
 
 
 account_changed = Signal()

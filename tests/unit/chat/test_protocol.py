@@ -98,3 +98,20 @@ def test_a_ping_that_echoes_the_last_pong_tells_the_round_trip():
     assert protocol.Ping(echo=pong_at, held=5000.0).round_trip(now=now) == pytest.approx(0.03)
     assert protocol.Ping().round_trip(now=now) is None
     assert protocol.Ping(echo=pong_at).round_trip(now=now) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        r'{"type":"chat","content":"\ud800 hi"}',
+        r'{"type":"live","prompt":"\udfff"}',
+        '{"type":"resume","id":"a","after":100000000000000000000}',
+        '{"type":"ping","echo":1e400,"held":1}',
+        '{"type":"ping","echo":NaN,"held":1}',
+        f'{{"type":"ping","echo":{"9" * 400},"held":1}}',
+    ],
+)
+def test_what_json_can_say_and_nobody_can_use_is_refused(text: str):
+    with pytest.raises(ProtocolError) as refusal:
+        protocol.parse(text, new_id="new")
+    assert refusal.value.code == "bad_request"

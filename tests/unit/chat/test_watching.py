@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import pytest
 from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
 
-from apps.chat import presence
+from apps.chat import presence, watching
 from apps.chat.fairness import FairQueue
 from apps.chat.questions import Question, QuestionStore, State
 from apps.chat.watching import Patience, Watch
@@ -150,3 +151,21 @@ async def test_an_end_nobody_announced_is_announced(
     monkeypatch.setattr("apps.chat.watching.LOOK_SECONDS", 0.01)
     await watch.until_ended("s", "never-asked")
     assert watch.events.finished == ["never-asked"]  # type: ignore[attr-defined]
+
+
+async def test_redis_away_for_a_while_is_sat_out(
+    watch: Watch, turns: FairQueue, monkeypatch: pytest.MonkeyPatch
+):
+    await ask(turns)
+    load, failures = watch.questions.load, [RedisConnectionError(), OSError()]
+
+    async def away_at_first(session_id: str, question_id: str) -> Question | None:
+        if failures:
+            raise failures.pop()
+        return await load(session_id, question_id)
+
+    monkeypatch.setattr(watching, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(QuestionStore, "load", staticmethod(away_at_first))
+    await watch.questions.finish("s", "q", state=State.FAILED, outcome={"error": "cancelled"})
+    await watch.until_ended("s", "q")
+    assert failures == []

@@ -30,6 +30,20 @@ def test_an_operator_ends_a_session_with_a_note(session, operator, browse):
     assert_refused(post(browse(operator), path, {}), 404, "not_found")
 
 
+@pytest.mark.parametrize("note", ["\\ud800", "\\u0000", "\\u202e"])
+def test_a_note_nobody_can_read_is_refused(session, operator, browse, note):
+    body = f'{{"note": "{note}"}}'
+    path = f"/console/api/sessions/{session.pk}/end"
+    refused = browse(operator).post(path, body, content_type="application/json")
+    assert_refused(refused, 400, "bad_request")
+
+
+def test_a_user_who_is_not_there_has_no_sessions(operator, browse):
+    for number in (999, 10**30):
+        refused = post(browse(operator), f"users/{number}/end-sessions", {})
+        assert_refused(refused, 404, "not_found")
+
+
 def test_an_operator_ends_all_sessions_of_one_user_and_of_nobody_else(
     session, owner, operator, browse
 ):

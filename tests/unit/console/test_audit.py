@@ -35,6 +35,20 @@ def test_a_login_and_a_logout_are_written(owner, client, entries):
     assert logout.actor == "owner"
 
 
+def test_a_login_by_the_api_is_written_too(owner, client, entries):
+    owner.set_password("owner-password")
+    owner.save()
+    body = {"username": "owner", "password": "owner-password"}
+    assert client.post("/api/token", body, content_type="application/json").status_code == 201
+    (entry,) = entries("login")
+    assert (entry.actor, entry.address) == ("owner", "127.0.0.1")
+
+
+def test_what_no_database_takes_stops_nothing(db, entries):
+    audit.record(Kind.LOGIN_FAILED, subject="\ud800anna")
+    assert entries("login_failed")[0].subject == "anna"
+
+
 def test_a_failed_login_keeps_the_name_as_typed_and_never_the_password(db, rf, entries):
     authenticate(rf.post("/login"), username="nobody\n\x00here", password="hunter2")
     (entry,) = entries("login_failed")

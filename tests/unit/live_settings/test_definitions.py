@@ -29,6 +29,8 @@ def test_good_values_are_taken(name: str, value: object):
         ("notice", None),
         ("notice", "x" * 301),
         ("notice", "bell\a"),
+        ("notice", "lone \ud800 surrogate"),
+        ("notice", "right to left \u202e"),
         ("max_sessions", 0),
         ("max_sessions", 2.5),
         ("max_sessions", True),
