@@ -181,9 +181,9 @@ async def test_a_further_question_stays_on_the_frame(
     assert (await camera.end_of("third"))["type"] == "response"
     images = [image_of(request) for request in stand_in.requests[-3:]]
     assert images[0] == images[1] == images[2]
-    one, two = (request["messages"] for request in stand_in.requests[-3:-1])
-    assert two[: len(one)] == one
-    assert two[-1]["content"] == "And its colour?"
+    earlier, picture = (part["content"] for part in stand_in.requests[-2]["messages"][1::2])
+    assert earlier == "What do you see?"
+    assert picture[-1]["text"] == "And its colour?"
     # A question of its own is about what the camera sees now.
     fresh = await camera.ask("And now?")
     assert fresh["frame"]["captured_at"] > first["frame"]["captured_at"]
