@@ -142,6 +142,7 @@ async def watched(platform: Platform, password: str, web: psutil.Process) -> dic
         await page.fill("input[name=username]", "operator")
         await page.fill("input[name=password]", password)
         await page.click("button[type=submit]")
+        await page.wait_for_selector("[data-testid=session-row]")
         await page.click("[data-testid=show-all]")
         await page.wait_for_function(
             f"() => document.querySelectorAll('[data-testid=session-row]').length >= {LIVE + ENDED}"
