@@ -49,15 +49,15 @@ class Console {
       segments: [...document.querySelectorAll("[data-show]")],
       onEnd: (row, ofUser) => this.askToEnd(row, ofUser),
     });
-    this.settings = new Settings({ box: $("settings"), may: (name) => this.may(name), toasts: this.toasts });
+    this.settings = new Settings({ box: $("settings"), may: () => this.mayChange, toasts: this.toasts });
     $("drain-toggle").addEventListener("click", () => this.askToDrain());
     this.feed = new Feed({ onState: (state) => this.connected(state), onMessage: (message) => this.hear(message) });
     this.feed.open();
     setInterval(() => this.age(), 1000);
   }
 
-  may(name) {
-    return this.me.permissions.includes(name === "accept_sessions" ? "drain" : "change_settings");
+  get mayChange() {
+    return this.me.permissions.includes("change_settings");
   }
 
   connected(state) {
@@ -78,9 +78,11 @@ class Console {
     document.body.dataset.state = fresh ? (this.updatedAt ? "live" : "loading") : "stale";
     $("stale").hidden = fresh;
     if (fresh) return;
-    const old = this.updatedAt ? ` What you see is ${Math.round((Date.now() - this.updatedAt) / 1000)} s old.` : "";
+    // Apart from the alert, which a screen reader would read out again every second.
+    const old = this.updatedAt ? `What you see is ${Math.round((Date.now() - this.updatedAt) / 1000)} s old.` : "";
+    setText($("stale-age"), old);
     const why = this.state === "forbidden" ? "Your account may not look at the console any more." : "The connection was lost; trying again.";
-    setText($("stale"), why + old);
+    setText($("stale-why"), why);
   }
 
   hear(message) {
@@ -88,7 +90,8 @@ class Console {
       case "hello":
         return this.welcomed(message.me);
       case "settings":
-        return this.settings.show(message.rows);
+        // Draining has its own switch, which asks first.
+        return this.settings.show(message.rows.filter(({ name }) => name !== "accept_sessions"));
       case "now":
         return this.show(message);
       case "hour":

@@ -14,7 +14,7 @@ export class Settings {
   #may;
   #toasts;
 
-  /** @param {(name: string) => boolean} parts.may whether this operator may change a setting */
+  /** @param {() => boolean} parts.may whether this operator may change settings */
   constructor({ box, may, toasts }) {
     this.#box = box;
     this.#may = may;
@@ -62,7 +62,7 @@ export class Settings {
     });
     const show = (now) => {
       setAttribute(control, "aria-checked", String(now.value));
-      control.disabled = !this.#may(row.name);
+      control.disabled = !this.#may();
       this.#tell(frame, now);
     };
     return { element: frame.element, show };
@@ -99,8 +99,8 @@ export class Settings {
       const keep = edited() && now.value !== read();
       inForce = now.value;
       if (!keep) control.value = String(now.value);
-      save.disabled = !edited() || !this.#may(row.name);
-      control.disabled = !this.#may(row.name);
+      save.disabled = !edited() || !this.#may();
+      control.disabled = !this.#may();
       this.#tell(frame, now);
     };
     return { element: frame.element, show };
@@ -110,7 +110,7 @@ export class Settings {
     const changed = row.changed_at ? `Changed ${when(row.changed_at, Date.now())} by ${row.changed_by ?? "a command"}. ` : "";
     const long = typeof row.default === "string" && row.default.length > 60;
     setText(meta, `${changed}Default: ${long ? "from the environment" : shown(row.default)}`);
-    back.hidden = row.value === row.default || !this.#may(row.name);
+    back.hidden = row.value === row.default || !this.#may();
   }
 
   async #send(row, call, { error, back: button, control, taken }) {

@@ -141,6 +141,8 @@ def test_an_operators_notice_is_read_at_once_and_draining_keeps_newcomers_out(
         console.get_by_test_id("setting-notice").fill("We move the server at noon.")
         console.get_by_test_id("save-notice").click()
         expect(user.get_by_test_id("operator-notice")).to_have_text("We move the server at noon.")
+        # There is no other switch for it, so nobody drains without being asked first.
+        expect(console.get_by_test_id("setting-accept_sessions")).to_have_count(0)
         console.get_by_test_id("drain-toggle").click()
         console.get_by_test_id("dialog-confirm").click()
         try:
