@@ -90,13 +90,13 @@ class SessionConsumer(AsyncWebsocketConsumer):
         self._feed = AnswerFeed(self.session_id, questions=parts.questions)
         self._watch = Watch(
             questions=parts.questions,
-            events=parts.events,
             patience=Patience(
                 frame=2 * settings.FRAME_WAIT_SECONDS + 5,
                 answer=settings.MODEL_TIMEOUT_SECONDS + 60,
             ),
             queue=self.process.asking.queue,
             call=self.process.asking.call,
+            tell=self._tell_end,
         )
         now = time.monotonic()
         self._messages = TokenBucket(per_minute=settings.MAX_MESSAGES_PER_MINUTE, now=now)
@@ -316,6 +316,7 @@ class SessionConsumer(AsyncWebsocketConsumer):
             refresh=settings.LIVE_REFRESH_SECONDS,
             asker=self._asker(),
             follow=self._follow_live,
+            leave=self._feed.drop,
             refused=self._say_error,
         )
         self._live_task = self._own(self._live.run())
@@ -340,12 +341,7 @@ class SessionConsumer(AsyncWebsocketConsumer):
 
     async def answer_finished(self, event: dict[str, Any]) -> None:
         """A question has ended."""
-        for message in await self._feed.on_finished(event["id"]):
-            metrics.observe(message)
-            if self._live is not None and self._live.owns(event["id"]):
-                message = self._live.finish(message)
-                await self._note_active()
-            await self._say(message)
+        await self._tell_end(event["id"])
 
     async def stream_changed(self, event: dict[str, Any]) -> None:
         """The camera's stream has a new state."""
@@ -362,6 +358,14 @@ class SessionConsumer(AsyncWebsocketConsumer):
         await self._end(EndReason(event["reason"]), note=event["note"])
 
     # --- Small things --------------------------------------------------------------------------
+
+    async def _tell_end(self, question_id: str) -> None:
+        for message in await self._feed.on_finished(question_id):
+            metrics.observe(message)
+            if self._live is not None and self._live.owns(question_id):
+                message = self._live.finish(message)
+                await self._note_active()
+            await self._say(message)
 
     async def _end(self, reason: EndReason, *, note: str) -> None:
         await self._say(protocol.Ended(reason=reason.value, note=note or None))

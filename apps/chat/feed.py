@@ -5,6 +5,7 @@ as it came; any other sends everything after the last one from the store, so an 
 channel layer dropped costs nothing.
 """
 
+import asyncio
 from typing import Any
 
 from apps.chat.protocol import Error, LiveText, Response, ServerMessage, Token
@@ -12,12 +13,13 @@ from apps.chat.questions import Question, QuestionStore, State
 
 
 class AnswerFeed:
-    """The answers that one socket follows."""
+    """The answers that one socket follows; nothing is told twice, whoever asks at once."""
 
     def __init__(self, session_id: str, *, questions: QuestionStore) -> None:
         self._session_id = session_id
         self._questions = questions
         self._sent: dict[str, int] = {}
+        self._lock = asyncio.Lock()
 
     @property
     def followed(self) -> list[str]:
@@ -34,19 +36,24 @@ class AnswerFeed:
 
     async def on_batch(self, question_id: str, *, seq: int, text: str) -> list[ServerMessage]:
         """Return the tokens to send when batch ``seq`` is said to be there."""
-        if question_id not in self._sent or seq <= self._sent[question_id]:
-            return []
-        if seq > self._sent[question_id] + 1:
-            return await self._catch_up(question_id)
-        self._sent[question_id] = seq
-        return [Token(id=question_id, seq=seq, text=text)]
+        async with self._lock:
+            if question_id not in self._sent or seq <= self._sent[question_id]:
+                return []
+            if seq > self._sent[question_id] + 1:
+                return await self._catch_up(question_id)
+            self._sent[question_id] = seq
+            return [Token(id=question_id, seq=seq, text=text)]
 
     async def on_finished(self, question_id: str) -> list[ServerMessage]:
         """Return what is left to send of a question that is said to have ended."""
-        if question_id not in self._sent:
-            return []
+        async with self._lock:
+            return await self._rest(question_id) if question_id in self._sent else []
+
+    async def _rest(self, question_id: str) -> list[ServerMessage]:
         messages = await self._catch_up(question_id)
         question = await self._questions.load(self._session_id, question_id)
+        if question_id not in self._sent:  # Dropped meanwhile.
+            return []
         if question is None:
             self.drop(question_id)
             return [*messages, lost(question_id)]
@@ -63,6 +70,8 @@ class AnswerFeed:
     async def _catch_up(self, question_id: str) -> list[ServerMessage]:
         first = self._sent[question_id] + 1
         texts = await self._questions.batches(self._session_id, question_id, after=first - 1)
+        if question_id not in self._sent:
+            return []
         self._sent[question_id] = first - 1 + len(texts)
         return [
             Token(id=question_id, seq=seq, text=text) for seq, text in enumerate(texts, start=first)

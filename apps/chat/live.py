@@ -41,6 +41,7 @@ class LiveMode:
         refresh: after so many seconds the model is asked again, changed scene or not.
         asker: whom the model answers, for turns and limits.
         follow: told the id of each question; ``finish`` must follow when it has ended.
+        leave: told the id of a question whose end matters no more.
         refused: told why a frame was not asked about.
     """
 
@@ -54,6 +55,7 @@ class LiveMode:
         refresh: float,
         asker: str,
         follow: Callable[[str], None],
+        leave: Callable[[str], None],
         refused: Callable[[ProtocolError], Awaitable[None]],
     ) -> None:
         self.prompt = prompt
@@ -63,6 +65,7 @@ class LiveMode:
         self._refresh = refresh
         self._asker = asker
         self._follow = follow
+        self._leave = leave
         self._refused = refused
         self._current = ""
         self._asked = ""
@@ -128,6 +131,7 @@ class LiveMode:
             await self._asking.bring_frame(self._session_id, self._current, wish=self._wish())
             await self._until_finished()
         finally:
+            self._leave(self._current)
             await self._asking.questions.drop(self._session_id, self._current)
 
     def _wish(self) -> Wish:

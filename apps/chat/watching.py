@@ -10,7 +10,6 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from apps.chat import presence
-from apps.chat.events import Events
 from apps.chat.questions import Question, QuestionStore, State
 
 logger = logging.getLogger(__name__)
@@ -19,6 +18,7 @@ LOOK_SECONDS = 1.0
 
 Queue = Callable[[str, str], Awaitable[None]]
 Call = Callable[[], Awaitable[None]]
+Tell = Callable[[str], Awaitable[None]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,16 +45,18 @@ class Watch:
     Attributes:
         queue: lets a question wait for its turn once more.
         call: tells the workers that there is work, lest a call that was lost leaves some.
+        tell: tells the asker how the question has ended, or that it is known no more. Straight,
+            not over the channel layer, which loses what is said while Redis is away.
     """
 
     questions: QuestionStore
-    events: Events
     patience: Patience
     queue: Queue
     call: Call
+    tell: Tell
 
     async def until_ended(self, session_id: str, question_id: str) -> None:
-        """Return once the question has ended; an end that nobody announced is announced."""
+        """Return once the question has ended and its asker has been told."""
         ended = False
         while not ended:
             await asyncio.sleep(LOOK_SECONDS)
@@ -68,13 +70,13 @@ class Watch:
         """Return whether the question has ended; act on it if not."""
         question = await self.questions.load(session_id, question_id)
         if question is None or question.state in {State.DONE, State.FAILED}:
-            await self.events.answer_finished(session_id, question_id)
+            await self.tell(question_id)
             return True
         await self.look(question)
         return False
 
     async def look(self, question: Question) -> None:
-        """Do what the question's state and age ask for."""
+        """Do what the question's state and age ask for; the next look tells what failed here."""
         age = time.time() - question.asked_at
         leased = await self.questions.is_leased(question.session_id, question.id)
         if question.state is State.RUNNING and not leased:
@@ -102,12 +104,10 @@ class Watch:
             await self.call()
 
     async def _fail(self, question: Question, code: str, detail: str) -> None:
-        outcome = {"error": code, "detail": detail}
-        if await self.questions.finish(
+        await self.questions.finish(
             question.session_id,
             question.id,
             state=State.FAILED,
-            outcome=outcome,
+            outcome={"error": code, "detail": detail},
             attempt=question.attempt,
-        ):
-            await self.events.answer_finished(question.session_id, question.id)
+        )

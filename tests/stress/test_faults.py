@@ -51,6 +51,9 @@ async def test_a_killed_worker_in_the_midst_of_an_answer_is_a_clear_error(
 
 async def test_redis_restarted(watching: CameraClient, light_stack: Stack, script: Script):
     assert (await watching.ask("What do you see?"))["type"] == "response"
+    script.first_token_seconds = 60.0
+    outstanding = await watching.send_question("And now?")
+    await watching.wait_for("queued", id=outstanding)
     redis = light_stack.processes("redis-server")
     assert redis
     for process in redis:
@@ -60,8 +63,14 @@ async def test_redis_restarted(watching: CameraClient, light_stack: Stack, scrip
     assert health["checks"]["redis"]["detail"]
     for process in redis:
         process.kill()
+    script.first_token_seconds = 0.0
     await asyncio.to_thread(light_stack.wait_for_health, "ok", patience=60)
     deadline = time.monotonic() + 60
+    if watching.close_code is not None:
+        await watching.open_socket()
+        await watching.send(type="resume", id=outstanding, after=0)
+    # What Redis has forgotten is not left hanging.
+    assert (await watching.end_of(outstanding, patience=60))["type"] == "error"
     while True:
         if watching.close_code is not None:
             await watching.open_socket()

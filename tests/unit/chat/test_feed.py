@@ -1,5 +1,7 @@
 """Delivery to one socket: in order, without a gap, whatever the channel layer drops."""
 
+import asyncio
+
 import pytest
 from redis.asyncio import Redis
 
@@ -120,3 +122,23 @@ async def test_a_live_answer_comes_whole(questions: QuestionStore):
     await questions.finish("s", "l", state=State.DONE, outcome=outcome)
     (message,) = await feed.on_finished("l")
     assert message == LiveText(text="A red star.", inference_time=0.5, frame=OUTCOME["frame"])
+
+
+async def test_an_end_is_told_once_whoever_asks_at_the_same_time(
+    questions: QuestionStore, feed: AnswerFeed
+):
+    await write(questions, "A")
+    await questions.finish("s", "q", state=State.DONE, outcome=OUTCOME)
+    told = await asyncio.gather(*(feed.on_finished("q") for _ in range(5)))
+    assert sorted(len(messages) for messages in told) == [0, 0, 0, 0, 2]
+
+
+async def test_what_is_dropped_while_it_is_looked_up_is_not_told(
+    questions: QuestionStore, feed: AnswerFeed
+):
+    await write(questions, "A")
+    telling = asyncio.create_task(feed.on_finished("q"))
+    await asyncio.sleep(0)
+    feed.drop("q")
+    assert await telling == []
+    assert feed.followed == []

@@ -55,6 +55,7 @@ class World:
             refresh=refresh,
             asker="ann",
             follow=self.feed.follow,
+            leave=self.feed.drop,
             refused=self.refuse,
         )
         return self.mode

@@ -13,16 +13,6 @@ from apps.chat.questions import Question, QuestionStore, State
 from apps.chat.watching import Patience, Watch
 
 
-class Heard:
-    """Stands in for the event sender: remembers what was announced."""
-
-    def __init__(self) -> None:
-        self.finished: list[str] = []
-
-    async def answer_finished(self, session_id: str, question_id: str) -> None:
-        self.finished.append(question_id)
-
-
 @pytest.fixture
 def questions(redis: Redis) -> QuestionStore:
     return QuestionStore(redis, ttl=60)
@@ -48,8 +38,11 @@ def watch(questions: QuestionStore, calls: list[str], turns: FairQueue) -> Watch
     async def call() -> None:
         calls.append("call")
 
+    async def tell(question_id: str) -> None:
+        calls.append(f"tell {question_id}")
+
     patience = Patience(frame=20, answer=180)
-    return Watch(questions=questions, events=Heard(), patience=patience, queue=queue, call=call)  # type: ignore[arg-type]
+    return Watch(questions=questions, patience=patience, queue=queue, call=call, tell=tell)
 
 
 async def look(watch: Watch, *, age: float = 1.0) -> Question:
@@ -145,12 +138,12 @@ async def test_a_lost_call_is_made_again_when_nothing_runs(
     assert calls == ["call"]
 
 
-async def test_an_end_nobody_announced_is_announced(
-    watch: Watch, questions: QuestionStore, monkeypatch: pytest.MonkeyPatch
+async def test_an_end_nobody_announced_is_told(
+    watch: Watch, calls: list[str], monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("apps.chat.watching.LOOK_SECONDS", 0.01)
     await watch.until_ended("s", "never-asked")
-    assert watch.events.finished == ["never-asked"]  # type: ignore[attr-defined]
+    assert calls == ["tell never-asked"]
 
 
 async def test_redis_away_for_a_while_is_sat_out(
