@@ -20,12 +20,17 @@ class Script:
 
     Attributes:
         tokens: the answer, token by token.
-        first_token_seconds, token_seconds: delays.
+        go: answers that have been asked for wait until this is set.
+        first_token_seconds, token_seconds: delays after that.
     """
 
     tokens: list[str] = field(default_factory=lambda: ["A", " red", " star", "."])
     first_token_seconds: float = 0.0
     token_seconds: float = 0.0
+    go: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self.go.set()
 
 
 class StandInModel:
@@ -101,6 +106,7 @@ class StandInModel:
                 self.send_header("Content-Type", "text/event-stream")
                 self.send_header("Connection", "close")
                 self.end_headers()
+                script.go.wait(60)
                 time.sleep(script.first_token_seconds)
                 for token in script.tokens:
                     self._event({"choices": [{"delta": {"content": token}}]})

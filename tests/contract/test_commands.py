@@ -53,7 +53,7 @@ async def test_a_session_from_its_token_to_its_end(accepting: Stack):
         )
         ended = await camera.wait_for("ended", patience=60)
         assert (ended["reason"], ended["note"]) == ("operator", "We restart at noon.")
-        assert await camera.wait_closed(patience=2) == 4404
+        assert await camera.wait_closed() == 4404
         assert (await ending)["ended"] == [token["session_id"]]
 
     again = await asyncio.to_thread(stack.manage, "end_sessions", token["session_id"])

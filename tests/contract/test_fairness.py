@@ -41,7 +41,7 @@ def open_stack(stand_in: StandInModel, tmp_path_factory: pytest.TempPathFactory)
 
 
 @pytest.fixture
-async def askers(open_stack: Stack) -> AsyncIterator[list[CameraClient]]:
+async def askers(open_stack: Stack, slow: Script) -> AsyncIterator[list[CameraClient]]:
     """Ten askers with a camera; the first is the one who floods."""
     async with AsyncExitStack() as opened:
         clients = []
@@ -64,8 +64,12 @@ def slow(stand_in: StandInModel) -> Script:
 
 
 async def flood_with(flooder: CameraClient, stand_in: StandInModel, count: int) -> list[str]:
-    """Ask so much at once that every place of one user is taken; return the questions."""
+    """Ask so much at once that every place of one user is taken; return the questions.
+
+    No answer begins until the script says so, however long the asking takes.
+    """
     stand_in.script.first_token_seconds = ANSWER_SECONDS
+    stand_in.script.go.clear()
     stand_in.requests.clear()
     flood = [await flooder.send_question("Flood.") for _ in range(count)]
     async with asyncio.timeout(20):
@@ -92,6 +96,7 @@ async def test_a_flood_makes_nobody_wait_twice_as_long(
     slow.first_token_seconds = ANSWER_SECONDS
     alone = await asyncio.gather(*(wait_of(other, "Alone.") for other in others))
     flood = await flood_with(flooder, stand_in, 50)
+    slow.go.set()
     # The first answers of the flood are under way for a while by then.
     await asyncio.sleep(ANSWER_SECONDS / 4)
     waits = await asyncio.gather(*(wait_of(other, "Mine.") for other in others))
@@ -114,6 +119,7 @@ async def test_the_place_told_is_the_fair_one(
     last = await flooder.wait_for("queued", id=flood[-1])
     assert 30 - AT_ONCE - 5 <= last["position"] <= 30
     slow.first_token_seconds = 0
+    slow.go.set()
     for question in flood:
         assert (await flooder.end_of(question, patience=60))["type"] == "response"
 
@@ -125,7 +131,7 @@ async def test_a_full_queue_says_busy_at_once_and_for_how_long(
     flood = await flood_with(flooder, stand_in, DEPTH)
     await flooder.wait_for_count(DEPTH, "queued")
     question = await other.send_question("Mine.")
-    error = await other.wait_for("error", id=question, patience=2)
+    error = await other.wait_for("error", id=question)
     assert error["error"] == "busy"
     assert re.search(r"60 questions; try again in (about \d+|a few) seconds\.", error["detail"])
     # Live mode has what the questions leave, which is nothing.
@@ -134,6 +140,7 @@ async def test_a_full_queue_says_busy_at_once_and_for_how_long(
     assert (await other.wait_for("error", since=since))["error"] == "busy"
     await other.send(type="live_stop")
     slow.first_token_seconds = 0
+    slow.go.set()
     for question in flood:
         assert (await flooder.end_of(question, patience=60))["type"] == "response"
     error = await flooder.ask("Now?")
@@ -155,6 +162,8 @@ async def test_who_leaves_is_not_answered_and_who_comes_back_is(
     await returner.close_socket()
     await returner.open_socket()
     await returner.send(type="resume", id=back, after=0)
+    await asyncio.sleep(1.5)  # Longer than the grace.
+    slow.go.set()
     assert (await returner.end_of(back))["type"] == "response"
     for client, questions in ((flooder, flood), (second, more)):
         for question in questions:

@@ -189,7 +189,7 @@ def test_a_session_ended_on_its_page_ends_in_the_tab_with_the_camera(
         expect(other.get_by_test_id("message")).to_have_text("The session has ended.")
         expect(other.get_by_test_id("session")).to_have_count(before - 1)
         status = page.get_by_test_id("status")
-        expect(status).to_have_attribute("data-state", "ended", timeout=2000)
+        expect(status).to_have_attribute("data-state", "ended")
 
 
 def test_a_deleted_account_takes_its_open_camera_along(accounts: Stack):
@@ -206,7 +206,7 @@ def test_a_deleted_account_takes_its_open_camera_along(accounts: Stack):
         other.get_by_role("button", name="Delete my account").click()
         expect(other.get_by_test_id("message")).to_contain_text("Your account is deleted")
         status = page.get_by_test_id("status")
-        expect(status).to_have_attribute("data-state", "ended", timeout=5000)
+        expect(status).to_have_attribute("data-state", "ended")
 
 
 def test_the_page_of_the_api_renders_from_our_own_origin(accounts: Stack):
