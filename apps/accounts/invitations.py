@@ -53,6 +53,18 @@ def create_invitation(
     return invitation, token
 
 
+def withdraw_invitation(pk: int, *, actor: User, address: str | None = None) -> bool:
+    """Let nobody use an invitation any more; False when it is not open."""
+    now = timezone.now()
+    unused = Invitation.objects.filter(pk=pk, used_at=None, expires_at__gt=now)
+    email = unused.values_list("email", flat=True).first()
+    if not unused.update(expires_at=now):
+        return False
+    change = AccountChange.INVITATION_WITHDRAWN
+    announce(change, username=email or "", actor=actor, address=address)
+    return True
+
+
 def invitation_url(base_url: str, token: str) -> str:
     """The link to hand on; `base_url` is the platform's, such as https://camera.example.org."""
     return base_url.rstrip("/") + reverse("invitation", args=[token])

@@ -22,6 +22,7 @@ class AccountChange(StrEnum):
     REGISTERED = "registered"
     CONFIRMED = "confirmed"
     INVITED = "invited"
+    INVITATION_WITHDRAWN = "invitation_withdrawn"
     JOINED = "joined"
     PASSWORD_CHANGED = "password_changed"  # noqa: S105  (no secret)
     PASSWORD_RESET = "password_reset"  # noqa: S105

@@ -21,6 +21,7 @@ class Kind(models.TextChoices):
     REGISTERED = "registered", "registered"
     CONFIRMED = "confirmed", "confirmed the address"
     INVITED = "invited", "invited somebody"
+    INVITATION_WITHDRAWN = "invitation_withdrawn", "withdrew an invitation"
     JOINED = "joined", "joined by invitation"
     PASSWORD_CHANGED = "password_changed", "changed the password"
     PASSWORD_RESET = "password_reset", "reset the password"
@@ -30,6 +31,7 @@ class Kind(models.TextChoices):
     SESSION_ENDED = "session_ended", "session ended"
     SETTING_CHANGED = "setting_changed", "changed a setting"
     AUDIT_EXPORTED = "audit_exported", "exported the audit"
+    RECORDS_PURGED = "records_purged", "purged old records"
 
 
 class AuditEntries(models.QuerySet["AuditEntry"]):

@@ -11,4 +11,5 @@ urlpatterns = [
     path("audit", views.audit_page, name="audit"),
     path("audit.csv", views.audit_csv, name="audit-csv"),
     path("invitations", views.invitations, name="invitations"),
+    path("invitations/<int:pk>/withdraw", views.withdraw, name="withdraw-invitation"),
 ]

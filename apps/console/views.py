@@ -11,12 +11,12 @@ from django.conf import settings
 from django.core.paginator import Paginator
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from apps.accounts.invitations import create_invitation, invitation_url
+from apps.accounts.invitations import create_invitation, invitation_url, withdraw_invitation
 from apps.accounts.logins import client_address
 from apps.accounts.models import Invitation, User
 from apps.camera_sessions import lifecycle
@@ -144,6 +144,15 @@ def invitations(request: HttpRequest) -> HttpResponse:
     return render(request, "console/invitations.html", _context(request) | context)
 
 
+@require_POST
+@page("invite")
+def withdraw(request: HttpRequest, pk: int) -> HttpResponse:
+    """Makes an open invitation's link useless; one that is used or over stays as it is."""
+    if pk <= BIGGEST_ID:
+        withdraw_invitation(pk, actor=_actor(request), address=client_address(request))
+    return redirect("console:invitations")
+
+
 def _invite(request: HttpRequest, *, email: str, days: int) -> str:
     """The link of a new invitation, for a browser that came as this one did."""
     _, token = create_invitation(
@@ -159,6 +168,7 @@ def _shown(invitation: Invitation, *, now: datetime) -> dict[str, Any]:
     """A row of the page."""
     unused = "open" if invitation.is_open(now=now) else "expired"
     return {
+        "pk": invitation.pk,
         "email": invitation.email,
         "state": "used" if invitation.used_at else unused,
         "created_at": invitation.created_at,

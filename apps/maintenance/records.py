@@ -8,6 +8,7 @@ from django.contrib.sessions.models import Session
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from apps.accounts.models import User
 from apps.camera_sessions.purging import purge_ended, purgeable
 from apps.console.models import AuditEntry
 
@@ -42,6 +43,17 @@ def _purge_logins(_before: datetime) -> int:
     return deleted
 
 
+def _unconfirmed(before: datetime) -> QuerySet[User]:
+    """Registrations whose mailed link nobody used."""
+    return User.objects.filter(awaits_confirmation=True, is_active=False, date_joined__lt=before)
+
+
+def _purge_unconfirmed(before: datetime) -> int:
+    keys = list(_unconfirmed(before).values_list("pk", flat=True)[:BATCH])
+    _, by_model = User.objects.filter(pk__in=keys).delete()
+    return by_model.get(User._meta.label, 0)
+
+
 def _purge_audit(before: datetime) -> int:
     return AuditEntry.objects.purge(before=before)
 
@@ -58,6 +70,12 @@ KINDS = (
         title="expired login sessions",
         count=lambda _before: _expired_logins().count(),
         purge=_purge_logins,
+    ),
+    RecordKind(
+        name="unconfirmed_registrations",
+        title="registrations that nobody confirmed",
+        count=lambda before: _unconfirmed(before).count(),
+        purge=_purge_unconfirmed,
     ),
     RecordKind(
         name="audit_entries",

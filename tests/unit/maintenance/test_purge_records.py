@@ -7,6 +7,7 @@ import pytest
 from django.contrib.sessions.models import Session
 from django.utils import timezone
 
+from apps.accounts.models import User
 from apps.camera_sessions.models import CameraSession
 from apps.camera_sessions.purging import purge_ended
 from apps.console.models import AuditEntry, Kind
@@ -60,9 +61,40 @@ def test_old_audit_entries_go_too(run, db):
     arguments = ("purge_records", "--older-than", "30d", "--json")
     assert json.loads(run(*arguments, "--dry-run").out)["audit_entries"] == 1
     assert json.loads(run(*arguments).out)["audit_entries"] == 1
-    assert AuditEntry.objects.get().subject == "young"
+    assert AuditEntry.objects.get(kind=Kind.LOGIN).subject == "young"
 
 
 def test_the_age_needs_a_unit(run, old):
     assert "'30' is no duration" in run("purge_records", "--older-than", "30").error
     assert CameraSession.objects.count() == 3
+
+
+def test_the_audit_keeps_that_it_was_done(run, old):
+    run("purge_records", "--older-than", "30d", "--dry-run")
+    assert not AuditEntry.objects.filter(kind=Kind.RECORDS_PURGED).exists()
+    run("purge_records", "--older-than", "30d")
+    entry = AuditEntry.objects.get(kind=Kind.RECORDS_PURGED)
+    assert entry.detail.startswith("older than 30 d: 3 camera sessions, ")
+    run("purge_records", "--older-than", "30d")
+    assert AuditEntry.objects.filter(kind=Kind.RECORDS_PURGED).count() == 1
+
+
+def test_registrations_that_nobody_confirmed_go(run, owner):
+    long_ago = timezone.now() - timedelta(days=31)
+    for name, days, active, awaits in (
+        ("forgot@example.org", 31, False, True),
+        ("young@example.org", 29, False, True),
+        ("disabled@example.org", 31, False, False),
+        ("confirmed@example.org", 31, True, False),
+    ):
+        User.objects.create(
+            username=name,
+            is_active=active,
+            awaits_confirmation=awaits,
+            date_joined=timezone.now() - timedelta(days=days),
+        )
+    User.objects.filter(pk=owner.pk).update(date_joined=long_ago)
+    ran = run("purge_records", "--older-than", "30d", "--json")
+    assert json.loads(ran.out)["unconfirmed_registrations"] == 1
+    names = set(User.objects.exclude(pk=owner.pk).values_list("username", flat=True))
+    assert names == {"young@example.org", "disabled@example.org", "confirmed@example.org"}

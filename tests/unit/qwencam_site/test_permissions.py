@@ -104,6 +104,9 @@ CALLS: dict[str, list[Call]] = {
         Call("GET", "/console/invitations", members(403, 200, 200)),
         Call("POST", "/console/invitations", members(403, 200, 200), body="days=3"),
     ],
+    "console/invitations/<int:pk>/withdraw": [
+        Call("POST", "/console/invitations/1/withdraw", members(403, 302, 302))
+    ],
     "console/api/sessions/<uuid:session_id>/end": [
         Call("POST", "/console/api/sessions/{session}/end", members(403, 204, 204, anonymous=401))
     ],

@@ -6,15 +6,18 @@ from typing import Any
 from django.core.management.base import CommandParser
 from django.utils import timezone
 
+from apps.console import audit
+from apps.console.models import Kind
 from apps.maintenance.command import MaintenanceCommand, argument
-from apps.maintenance.durations import parse_duration
+from apps.maintenance.durations import parse_duration, spoken
 from apps.maintenance.records import KINDS, RecordKind
 
 
 class Command(MaintenanceCommand):
     help = (
         "Deletes the records of camera sessions that ended longer ago than given, audit entries "
-        "as old, and login sessions that have expired. Sessions that go on are never touched."
+        "and unconfirmed registrations as old, and login sessions that have expired. Sessions "
+        "that go on are never touched. The audit keeps that it was done."
     )
     examples = """\
   manage.py purge_records --older-than 30d --dry-run
@@ -35,6 +38,9 @@ class Command(MaintenanceCommand):
         span: timedelta = options["older_than"]
         dry = options["dry_run"]
         counts = {kind.name: self._purge(kind, span=span, dry=dry) for kind in KINDS}
+        if not dry and any(counts.values()):
+            told = ", ".join(f"{counts[kind.name]} {kind.title}" for kind in KINDS)
+            audit.record(Kind.RECORDS_PURGED, detail=f"older than {spoken(span)}: {told}")
         if options["json"]:
             self.write_json({"dry_run": dry, **counts})
             return
