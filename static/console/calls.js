@@ -23,6 +23,7 @@ async function call(method, path, body) {
   if (reply.status === 204) return null;
   const content = await reply.json().catch(() => ({}));
   if (reply.ok) return content;
+  if (reply.status === 401) document.dispatchEvent(new Event("signed-out"));
   throw new Refused(content.error ?? "error", content.detail ?? `The server answered ${reply.status}.`);
 }
 

@@ -1,6 +1,6 @@
 /** A small chart of the last hour: bars or lines over sixty minutes. */
 
-import { draw, make, setText } from "./dom.js";
+import { draw, make, setAttribute, setText } from "./dom.js";
 import { clock } from "./format.js";
 
 const WIDTH = 600;
@@ -24,6 +24,7 @@ export class Chart {
   #top;
   #readout;
   #summary;
+  #plot;
   #chosen = null;
 
   /**
@@ -42,7 +43,9 @@ export class Chart {
     this.#readout = make("span", { className: "chart-readout" });
     this.#summary = make("p", { className: "unseen" });
     const legend = make("span", { className: "legend" }, ...series.map(({ name, tone }) => make("span", { className: `key ${tone}` }, name)));
-    const plot = make("div", { className: "plot-frame", tabIndex: 0, role: "img", "aria-label": `${title}, last hour` }, this.#top, this.#svg);
+    // A slider over the minutes: arrow keys move it, and its text is read out as it moves.
+    const plot = make("div", { className: "plot-frame", tabIndex: 0, role: "slider", "aria-label": `${title}, last hour, minute`, "aria-valuemin": 1 - MINUTES, "aria-valuemax": 0 }, this.#top, this.#svg);
+    this.#plot = plot;
     plot.addEventListener("pointermove", (event) => this.#point(event, plot));
     plot.addEventListener("pointerleave", () => this.#choose(null));
     plot.addEventListener("blur", () => this.#choose(null));
@@ -71,9 +74,15 @@ export class Chart {
     setText(this.#top, highest > 0 ? this.#format(bound) : "");
     const height = (value) => (value / bound) * (HEIGHT - 6);
     const marks = this.#series.map((series) => (series.kind === "bars" ? this.#bars(series, height) : this.#line(series, height)));
-    const cursor = this.#chosen === null ? [] : [draw("rect", { class: "cursor", x: this.#x(this.#chosen), y: 0, width: STEP, height: HEIGHT })];
+    const chosen = this.#index();
+    const cursor = chosen < 0 ? [] : [draw("rect", { class: "cursor", x: this.#x(chosen), y: 0, width: STEP, height: HEIGHT })];
     this.#svg.replaceChildren(...cursor, ...marks);
     this.#tell();
+  }
+
+  /** Where the chosen minute is now, -1 when none is chosen or it has left the hour. */
+  #index() {
+    return this.#minutes.findIndex(({ at }) => at === this.#chosen);
   }
 
   #x(index) {
@@ -111,9 +120,11 @@ export class Chart {
   }
 
   #tell() {
-    const minute = this.#minutes[this.#chosen ?? -1];
-    setText(this.#readout, minute ? this.#sentence(minute) : "");
     const newest = this.#minutes.at(-1);
+    const minute = this.#minutes[this.#index()];
+    setText(this.#readout, minute ? this.#sentence(minute) : "");
+    setAttribute(this.#plot, "aria-valuenow", String(minute ? this.#index() - this.#minutes.length + 1 : 0));
+    setAttribute(this.#plot, "aria-valuetext", minute ?? newest ? this.#sentence(minute ?? newest) : "nothing yet");
     if (newest) setText(this.#summary, `${this.#title}. Newest minute, ${this.#sentence(newest)}.`);
   }
 
@@ -124,16 +135,18 @@ export class Chart {
   }
 
   #key(event) {
-    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-    if (!step) return;
+    const last = this.#minutes.length - 1;
+    const now = this.#index() < 0 ? last : this.#index();
+    const wanted = { ArrowLeft: now - 1, ArrowDown: now - 1, ArrowRight: now + 1, ArrowUp: now + 1, Home: 0, End: last }[event.key];
+    if (wanted === undefined) return;
     event.preventDefault();
-    this.#choose((this.#chosen ?? this.#minutes.length - (step < 0 ? 0 : 1)) + step);
+    this.#choose(Math.min(Math.max(wanted, 0), last));
   }
 
   #choose(index) {
-    const within = index !== null && index >= 0 && index < this.#minutes.length ? index : null;
-    if (within === this.#chosen) return;
-    this.#chosen = within;
+    const at = this.#minutes[index ?? -1]?.at ?? null;
+    if (at === this.#chosen) return;
+    this.#chosen = at;
     this.#paint();
   }
 }

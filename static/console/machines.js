@@ -4,8 +4,7 @@ import { make } from "./dom.js";
 import { ago, count, gigabytes, share, unit } from "./format.js";
 
 function figures(pairs) {
-  const known = pairs.filter(([, value]) => value !== "–");
-  return make("dl", { className: "figures" }, ...known.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value))));
+  return make("dl", { className: "figures" }, ...pairs.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value))));
 }
 
 function card(testid, { title, tone, state, small }, pairs) {

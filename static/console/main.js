@@ -31,6 +31,11 @@ const CONNECTION = {
   "signed-out": ["Signed out", "lost"],
   forbidden: ["Not allowed", "lost"],
 };
+const STALE = {
+  lost: "The connection was lost; trying again.",
+  "signed-out": "You are signed out. What you have typed and not saved is still here: copy it, then",
+  forbidden: "Your account may not look at the console any more.",
+};
 
 class Console {
   constructor() {
@@ -53,6 +58,7 @@ class Console {
     $("drain-toggle").addEventListener("click", () => this.askToDrain());
     this.feed = new Feed({ onState: (state) => this.connected(state), onMessage: (message) => this.hear(message) });
     this.feed.open();
+    document.addEventListener("signed-out", () => this.connected("signed-out"));
     setInterval(() => this.age(), 1000);
   }
 
@@ -65,10 +71,11 @@ class Console {
     setText($("connection-text"), text);
     $("connection").dataset.state = tone;
     this.state = state;
-    if (state === "signed-out") {
-      const { loginUrl } = document.body.dataset;
-      location.assign(`${loginUrl}?next=${encodeURIComponent(location.pathname)}`);
-    }
+    const login = `${document.body.dataset.loginUrl}?next=${encodeURIComponent(location.pathname)}`;
+    $("stale-login").hidden = state !== "signed-out";
+    $("stale-login").href = login;
+    // Not under the hands of somebody who is typing: that would be lost.
+    if (state === "signed-out" && !this.settings.edited) location.assign(login);
     this.age();
   }
 
@@ -81,8 +88,7 @@ class Console {
     // Apart from the alert, which a screen reader would read out again every second.
     const old = this.updatedAt ? `What you see is ${Math.round((Date.now() - this.updatedAt) / 1000)} s old.` : "";
     setText($("stale-age"), old);
-    const why = this.state === "forbidden" ? "Your account may not look at the console any more." : "The connection was lost; trying again.";
-    setText($("stale-why"), why);
+    setText($("stale-why"), STALE[this.state]);
   }
 
   hear(message) {

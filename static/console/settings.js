@@ -26,6 +26,11 @@ export class Settings {
     this.show(this.#rows);
   }
 
+  /** Whether something is typed that is not saved. */
+  get edited() {
+    return [...this.#fields.values()].some((field) => field.edited?.());
+  }
+
   show(rows) {
     this.#rows = rows;
     if (rows.length && !this.#fields.size) this.#box.replaceChildren(...rows.map((row) => this.#build(row)));
@@ -103,7 +108,7 @@ export class Settings {
       control.disabled = !this.#may();
       this.#tell(frame, now);
     };
-    return { element: frame.element, show };
+    return { element: frame.element, show, edited };
   }
 
   #tell({ meta, back }, row) {
