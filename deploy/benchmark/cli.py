@@ -19,6 +19,8 @@ EXAMPLES = """examples:
   scripts/benchmark.py --num-requests 100
   scripts/benchmark.py --num-requests 40 --streams 1,5,10,20,40 --live
   scripts/benchmark.py --churn 200
+  scripts/benchmark.py --soak 60 --streams 10 --live --live-rate 0.5
+  scripts/benchmark.py --streams 10,20,40 --web-servers 2
   scripts/benchmark.py --throughput --model-url http://127.0.0.1:8100/v1
   scripts/benchmark.py --freshness
 """
@@ -39,6 +41,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add("--shape", default="idle", help="what held streams send: idle, 720p15 or 720p30")
     add("--codec", default="VP8", choices=["VP8", "H264"], help="what they are coded in")
     add("--churn", type=int, default=0, metavar="N", help="connects and disconnects")
+    add("--soak", type=int, default=0, metavar="MINUTES", help="hold streams for long")
     add("--throughput", action="store_true", help="8 questioners against a bare client")
     add("--questions-each", type=int, default=5, help="of each of the 8 questioners (5)")
     add("--freshness", action="store_true", help="compare ways of releasing frames; no platform")
@@ -47,6 +50,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add("--server-url", help="a running platform instead of one of the benchmark's own")
     add("--username", default="", help="of the given platform's user")
     add("--password", default=os.environ.get(PASSWORD_VARIABLE, ""), help=PASSWORD_HELP)
+    add("--web-servers", type=int, default=1, help="of the benchmark's own platform (1)")
     add("--web-pid", type=int, help="the given platform's web server, when on this machine")
     add("--model-url", help="a real model server instead of the stand-in; its frames go unread")
     add("--first-token", type=float, default=0.2, help="stand-in: seconds to the first token")
@@ -54,9 +58,14 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add("--tokens", type=int, default=16, help="stand-in: tokens of an answer")
     add("--out", type=Path, default=ROOT / "benchmark_results", help="folder of the results")
     options = parser.parse_args(arguments)
-    if not any((options.num_requests, options.streams, options.churn, options.throughput)):
-        options.num_requests = 0 if options.freshness else 100
+    if not (_wants_platform(options) or options.freshness):
+        options.num_requests = 100
     return options
+
+
+def _wants_platform(options: argparse.Namespace) -> bool:
+    wanted = (options.num_requests, options.streams, options.churn, options.throughput)
+    return any((*wanted, options.soak))
 
 
 def _counts(text: str) -> list[int]:
@@ -86,7 +95,7 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
             results["freshness"] = await compare_releases(
                 progress, chromium=not options.no_chromium
             )
-        if options.num_requests or options.streams or options.churn or options.throughput:
+        if _wants_platform(options):
             await _measure_platform(options, results)
     if options.monitor_gpu:
         results["gpu"] = gpu.samples
@@ -111,7 +120,16 @@ async def _measure_platform(options: argparse.Namespace, results: dict[str, Any]
                     )
                     for shape in ("asking", "idle")
                 }
-            if options.streams:
+            if options.soak:
+                results["soak"] = await scenarios.soak(
+                    platform,
+                    streams=max(options.streams or [10]),
+                    shape=options.shape,
+                    live=options.live_rate if options.live else 0.0,
+                    minutes=options.soak,
+                    progress=progress,
+                )
+            elif options.streams:
                 results["streams"] = await _hold_all(options, platform, model)
             if options.churn:
                 results["churn"] = await scenarios.churn(
@@ -150,7 +168,7 @@ def _platform(options: argparse.Namespace, model_url: str) -> AnyPlatform:
         return GivenPlatform(
             options.server_url, options.username, options.password, options.web_pid
         )
-    return OwnPlatform(model_url=model_url)
+    return OwnPlatform(model_url=model_url, web_servers=options.web_servers)
 
 
 def main(arguments: list[str]) -> int:

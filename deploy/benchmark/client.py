@@ -1,6 +1,6 @@
 """The benchmark's camera users, in a process of their own so that their work is not the server's.
 
-    python -m deploy.benchmark.client '{"role": "ask", "url": …}'
+    python -m deploy.benchmark.client '{"role": "ask", "urls": […]}'
 
 Prints JSON lines; ends when its work is done, or (role `hold`) when standard input closes. Roles:
 `ask` (one timecoded stream, question after question), `crowd` (many users asking at once), `hold`
@@ -34,10 +34,11 @@ def tell(**fields: object) -> None:
     print(json.dumps(fields), flush=True)
 
 
-def user(config: dict[str, Any], on_message: Any) -> CameraUser:
-    """Return a user as the command line says."""
+def user(config: dict[str, Any], on_message: Any, *, number: int = 0) -> CameraUser:
+    """Return a user as the command line says; its number picks among several web servers."""
+    urls = config["urls"]
     return CameraUser(
-        config["url"],
+        urls[number % len(urls)],
         username=config["username"],
         password=config["password"],
         on_message=on_message,
@@ -118,8 +119,8 @@ async def hold(config: dict[str, Any]) -> None:
         answers += message["type"] == "live"
 
     async with AsyncExitStack() as open_users:
-        for _ in range(config["streams"]):
-            camera = await open_users.enter_async_context(user(config, hear))
+        for number in range(config["streams"]):
+            camera = await open_users.enter_async_context(user(config, hear, number=number))
             await camera.stream(ClipTrack(clip, shape.framerate), codec=codec)
             if config.get("live"):
                 await camera.send(type="live", prompt="What do you see?", rate=config["live"])

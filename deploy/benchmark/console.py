@@ -13,7 +13,7 @@ import re
 import sqlite3
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -131,7 +131,9 @@ async def stream_on(redis: Redis, sessions: list[str]) -> None:
         await asyncio.sleep(1)
 
 
-async def watched(platform: Platform, password: str, web: psutil.Process) -> dict[str, Any]:
+async def watched(
+    platform: Platform, password: str, webs: Sequence[psutil.Process]
+) -> dict[str, Any]:
     """Open the console; return the server's share and the page's work."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
@@ -152,7 +154,7 @@ async def watched(platform: Platform, password: str, web: psutil.Process) -> dic
         await devtools.send("Performance.enable")
         before = await _work(devtools)
         await page.evaluate(WATCH_PAGE)
-        share = await cpu_percent(web, seconds=SECONDS)
+        share = await cpu_percent(webs, seconds=SECONDS)
         after = await _work(devtools)
         long = await page.evaluate("window.long")
         gaps = sorted(await page.evaluate("window.gaps"))
@@ -176,7 +178,6 @@ async def measure() -> dict[str, Any]:
     with model_server() as model_url:
         own = OwnPlatform(model_url=model_url, settings={"MODEL_NAME": "qwencam-demo"})
         async with own as platform:
-            assert platform.web is not None
             data = own.folder / "data"
             sessions = fill(data / "db.sqlite3")
             facts = json.loads((data / "run" / "quickstart.json").read_text())
@@ -186,8 +187,8 @@ async def measure() -> dict[str, Any]:
             streams = asyncio.create_task(stream_on(redis, sessions))
             without, rounds = [], []
             for _ in range(ROUNDS):
-                without.append(await cpu_percent(platform.web, seconds=SECONDS))
-                rounds.append(await watched(platform, found[1], platform.web))
+                without.append(await cpu_percent(platform.webs, seconds=SECONDS))
+                rounds.append(await watched(platform, found[1], platform.webs))
             streams.cancel()
             await redis.aclose()
     costs = [one["server_percent"] - alone for one, alone in zip(rounds, without, strict=True)]

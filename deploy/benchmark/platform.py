@@ -7,7 +7,9 @@ import secrets
 import shutil
 import signal
 import socket
+import subprocess
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -29,21 +31,38 @@ _LIMITS: Final = {
 
 @dataclass(frozen=True)
 class Platform:
-    """Where it is, who may log in, and its web server's process when it is on this machine."""
+    """Where it is, who may log in, and its web servers' processes where they are on this machine.
 
-    url: str
+    With several web servers, users spread over `urls` evenly.
+    """
+
+    urls: tuple[str, ...]
     username: str
     password: str
-    web: psutil.Process | None
+    webs: tuple[psutil.Process, ...]
+
+    @property
+    def url(self) -> str:
+        """The first web server's."""
+        return self.urls[0]
 
 
 class OwnPlatform:
-    """Starts `scripts/quickstart.sh` on a free port with limits that a benchmark needs."""
+    """Starts `scripts/quickstart.sh` on a free port with limits that a benchmark needs.
 
-    def __init__(self, *, model_url: str, settings: dict[str, str] | None = None) -> None:
+    Args:
+        web_servers: how many there are; those after the first run as the first does, on ports of
+            their own, with the same database and Redis.
+    """
+
+    def __init__(
+        self, *, model_url: str, settings: dict[str, str] | None = None, web_servers: int = 1
+    ) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="qwencam-benchmark-"))
         self._settings = {**_LIMITS, "VLLM_BASE_URL": model_url, **(settings or {})}
+        self._web_servers = web_servers
         self._process: asyncio.subprocess.Process | None = None
+        self._further: list[psutil.Popen] = []
 
     async def __aenter__(self) -> Platform:
         """Start it and wait until it is ready."""
@@ -72,11 +91,19 @@ class OwnPlatform:
                 if self._process.returncode is not None:
                     raise RuntimeError("The platform did not come up:\n" + log.read_text())
                 await asyncio.sleep(0.2)
-        web = find_web_server(psutil.Process(self._process.pid))
-        return Platform(f"http://127.0.0.1:{port}", "demo", password, web)
+        first = find_web_server(psutil.Process(self._process.pid))
+        ports = [port] + [_free_port() for _ in range(self._web_servers - 1)]
+        for further in ports[1:]:
+            self._further.append(_start_another(first, port, further))
+            await _until_open(further)
+        urls = tuple(f"http://127.0.0.1:{each}" for each in ports)
+        return Platform(urls, "demo", password, (first, *self._further))
 
     async def __aexit__(self, *_: object) -> None:
         """Stop it and delete its data."""
+        for further in self._further:
+            further.terminate()
+            await asyncio.to_thread(further.wait, 20)
         if self._process is not None and self._process.returncode is None:
             self._process.send_signal(signal.SIGTERM)
             await self._process.wait()
@@ -94,8 +121,8 @@ class GivenPlatform:
 
     async def __aenter__(self) -> Platform:
         """Return it."""
-        web = psutil.Process(self.pid) if self.pid else None
-        return Platform(self.url.rstrip("/"), self.username, self.password, web)
+        webs = (psutil.Process(self.pid),) if self.pid else ()
+        return Platform((self.url.rstrip("/"),), self.username, self.password, webs)
 
     async def __aexit__(self, *_: object) -> None:
         """Leave it running."""
@@ -110,6 +137,29 @@ def find_web_server(ancestor: psutil.Process) -> psutil.Process:
         if any("daphne" in word for word in process.cmdline()):
             return process
     raise RuntimeError("The platform has no web server process.")
+
+
+def _start_another(first: psutil.Process, port: int, further: int) -> psutil.Popen:
+    """Run what `first` runs, on another port."""
+    command = [str(further) if word == str(port) else word for word in first.cmdline()]
+    return psutil.Popen(
+        command,
+        cwd=first.cwd(),
+        env=first.environ(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+async def _until_open(port: int) -> None:
+    async with asyncio.timeout(60):
+        while True:
+            with suppress(OSError):
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.close()
+                return
+            await asyncio.sleep(0.2)
 
 
 def _free_port() -> int:

@@ -36,6 +36,10 @@ def lines(results: dict[str, Any]) -> Iterator[str]:
         if "questions" in run:
             age = run["questions"]["frame_age_at_model_ms"]
             yield f"  {'frame_age_at_model_ms':34} {_told(age)}"
+    if "soak" in results:
+        soak = results["soak"]
+        told = {name: soak[name] for name in soak if name != "samples"}
+        yield f"soak: {json.dumps(told)}"
     for name in ("churn", "throughput"):
         if name in results:
             yield f"{name}: {json.dumps(results[name])}"
@@ -65,6 +69,8 @@ def _plots(results: dict[str, Any], folder: Path) -> list[Path]:
         ]
     if results.get("streams") and "cpu_percent" in results["streams"][0]:
         drawn.append(_against_streams(results["streams"], folder / "streams.png"))
+    if results.get("soak", {}).get("samples"):
+        drawn.append(_over_time(results["soak"], folder / "soak.png"))
     return drawn
 
 
@@ -104,6 +110,25 @@ def _against_streams(runs: list[dict[str, Any]], path: Path) -> Path:
         axes.set_ylim(bottom=0)
         axes.grid(alpha=0.3)
         axes.legend()
+    drawing.savefig(path, dpi=120, bbox_inches="tight")
+    pyplot.close(drawing)
+    return path
+
+
+def _over_time(soak: dict[str, Any], path: Path) -> Path:
+    from matplotlib import pyplot
+
+    drawing, (memory, things) = pyplot.subplots(1, 2, figsize=(10, 4))
+    minutes = [sample["minute"] for sample in soak["samples"]]
+    memory.plot(minutes, [sample["memory_mb"] for sample in soak["samples"]])
+    memory.set(xlabel="minutes", ylabel="MB private to the web server")
+    for name in ("threads", "descriptors"):
+        things.plot(minutes, [sample[name] for sample in soak["samples"]], label=name)
+    things.set(xlabel="minutes")
+    things.legend()
+    for axes in (memory, things):
+        axes.set_ylim(bottom=0)
+        axes.grid(alpha=0.3)
     drawing.savefig(path, dpi=120, bbox_inches="tight")
     pyplot.close(drawing)
     return path

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,26 +13,25 @@ import psutil
 from apps.inference.gpus import read_gpus
 
 
-def usage(process: psutil.Process) -> dict[str, Any]:
-    """Return memory in MB (private to the process), threads and file descriptors."""
-    memory = process.memory_full_info()
+def usage(processes: Sequence[psutil.Process]) -> dict[str, Any]:
+    """Return memory in MB (private to the processes), threads and file descriptors, in all."""
     return {
-        "memory_mb": round(memory.uss / 1e6, 2),
-        "threads": process.num_threads(),
-        "descriptors": process.num_fds(),
+        "memory_mb": round(sum(each.memory_full_info().uss for each in processes) / 1e6, 2),
+        "threads": sum(each.num_threads() for each in processes),
+        "descriptors": sum(each.num_fds() for each in processes),
     }
 
 
-async def cpu_percent(process: psutil.Process, *, seconds: float) -> float:
-    """Return the share of one core that a process takes, in percent, over that time."""
-    before, began = _cpu_seconds(process), time.monotonic()
+async def cpu_percent(processes: Sequence[psutil.Process], *, seconds: float) -> float:
+    """Return what processes take in all over that time, in percent of one core."""
+    before, began = _cpu_seconds(processes), time.monotonic()
     await asyncio.sleep(seconds)
-    return round(100 * (_cpu_seconds(process) - before) / (time.monotonic() - began), 2)
+    return round(100 * (_cpu_seconds(processes) - before) / (time.monotonic() - began), 2)
 
 
-def _cpu_seconds(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return float(times.user + times.system)
+def _cpu_seconds(processes: Sequence[psutil.Process]) -> float:
+    times = [each.cpu_times() for each in processes]
+    return float(sum(each.user + each.system for each in times))
 
 
 def machine() -> dict[str, Any]:

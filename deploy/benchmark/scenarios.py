@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
+import numpy as np
+
 from deploy.benchmark.children import Child
 from deploy.benchmark.figures import question_figures, spread
 from deploy.benchmark.platform import Platform
@@ -22,7 +24,7 @@ PAUSES: Final = {"asking": (0.1, 0.5), "idle": (0.4, 1.4)}
 
 
 def _login(platform: Platform) -> dict[str, Any]:
-    return {"url": platform.url, "username": platform.username, "password": platform.password}
+    return {"urls": platform.urls, "username": platform.username, "password": platform.password}
 
 
 def _asker(platform: Platform, *, name: str, shape: str, questions: int) -> dict[str, Any]:
@@ -79,9 +81,9 @@ async def hold(
         "live_rate": live,
     }
     base_cpu, base = 0.0, None
-    if platform.web is not None:
+    if platform.webs:
         await asyncio.sleep(2)
-        base_cpu, base = await cpu_percent(platform.web, seconds=6), usage(platform.web)
+        base_cpu, base = await cpu_percent(platform.webs, seconds=6), usage(platform.webs)
     opened = 0
 
     def note(line: dict[str, Any]) -> None:
@@ -93,9 +95,9 @@ async def hold(
     async with Child("client", config, on_note=note) as client:
         await client.note_with("ready")
         await asyncio.sleep(SETTLE_SECONDS)
-        if platform.web is not None and base is not None:
-            cpu = await cpu_percent(platform.web, seconds=CPU_SECONDS)
-            found.update(_taken(streams, cpu - base_cpu, base, usage(platform.web)))
+        if base is not None:
+            cpu = await cpu_percent(platform.webs, seconds=CPU_SECONDS)
+            found.update(_taken(streams, cpu - base_cpu, base, usage(platform.webs)))
             found["base_cpu_percent"] = base_cpu
         if questions:
             found["questions"] = await ask(
@@ -122,9 +124,61 @@ def _taken(
     }
 
 
+async def soak(
+    platform: Platform,
+    *,
+    streams: int,
+    shape: str,
+    live: float,
+    minutes: int,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Keep streams open for long; return what they take, minute by minute.
+
+    Args:
+        live: frames a second of live mode in each stream; 0 for none.
+    """
+    if not platform.webs:
+        return {"skipped": "The web server's process is not known: give --web-pid."}
+    config = {
+        **_login(platform),
+        "role": "hold",
+        "streams": streams,
+        "shape": shape,
+        "codec": "VP8",
+        "live": live,
+    }
+    before = usage(platform.webs)
+    samples: list[dict[str, Any]] = []
+    async with Child("client", config) as client:
+        await client.note_with("ready")
+        for minute in range(1, minutes + 1):
+            share = await cpu_percent(platform.webs, seconds=60)
+            samples.append({"minute": minute, "cpu_percent": share, **usage(platform.webs)})
+            progress(f"{streams} streams for long", minute, minutes)
+    await asyncio.sleep(QUIET_SECONDS)
+    return {
+        "streams": streams,
+        "live_rate": live,
+        "before": before,
+        "after": usage(platform.webs),
+        "memory_mb_per_hour": slope_per_hour(samples, "memory_mb"),
+        "samples": samples,
+    }
+
+
+def slope_per_hour(samples: list[dict[str, Any]], name: str) -> float | None:
+    """Least squares over the second half: what still fills in the first is not a leak."""
+    half = samples[len(samples) // 2 :]
+    if len(half) < 3:
+        return None
+    minutes, values = [each["minute"] for each in half], [each[name] for each in half]
+    return round(60 * float(np.polyfit(minutes, values, 1)[0]), 2)
+
+
 async def churn(platform: Platform, *, times: int, progress: Progress) -> dict[str, Any]:
     """Connect and disconnect; return threads, descriptors and memory before and after."""
-    if platform.web is None:
+    if not platform.webs:
         return {"skipped": "The web server's process is not known: give --web-pid."}
     done = 0
 
@@ -142,11 +196,11 @@ async def churn(platform: Platform, *, times: int, progress: Progress) -> dict[s
     # The first few fill caches and thread pools, which stay.
     await run(warming := min(10, times))
     done = 0
-    before = usage(platform.web)
+    before = usage(platform.webs)
     began = time.monotonic()
     await run(times)
     took = time.monotonic() - began - QUIET_SECONDS
-    after = usage(platform.web)
+    after = usage(platform.webs)
     return {
         "times": times,
         "after_warming_with": warming,
