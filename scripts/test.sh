@@ -79,5 +79,5 @@ stage "Import direction" "$bin/lint-imports"
 stage "Deployment checks" check_deploy
 stage "Migrations" check_migrations
 
-# --- Tests, quick ones first; pytest's own last line counts them ------------------------------------
-exec "$bin/pytest" tests/unit tests/contract tests/e2e tests/stress "$@"
+# --- Tests, in two processes (tests/conftest.py parts them); pytest's own last line counts them ----
+exec "$bin/pytest" -n 2 --dist loadgroup tests/unit tests/contract tests/e2e tests/stress "$@"
