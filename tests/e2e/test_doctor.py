@@ -1,76 +1,26 @@
 """`manage.py qwencam_doctor` against a real STUN and TURN server: coturn, with a shared secret."""
 
-import asyncio
 import json
-import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from apps.streaming.relays import RelayFailed, ask_stun
+from tests.coturn import SECRET, Coturn, running_coturn
 from tests.ports import free_port
 from tests.settings import USER_ENVIRONMENT
 from tests.stack import Stack
 
 ROOT = Path(__file__).resolve().parents[2]
-SECRET = "a-secret-that-coturn-shares"
-
-
-@dataclass(frozen=True)
-class Coturn:
-    """A running server at this place, `host:port`."""
-
-    place: str
 
 
 @pytest.fixture(scope="module")
 def coturn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Coturn]:
-    binary = shutil.which("turnserver")
-    assert binary, "coturn is missing: apt-get install coturn as root."
-    folder, port = tmp_path_factory.mktemp("coturn"), free_port()
-    options = [
-        f"--listening-port={port}",
-        "--listening-ip=127.0.0.1",
-        "--relay-ip=127.0.0.1",
-        "--min-port=50000",
-        "--max-port=50100",
-        "--realm=qwencam.test",
-        "--use-auth-secret",
-        f"--static-auth-secret={SECRET}",
-        "--allow-loopback-peers",
-        "--cli-password=unused",
-        "--no-cli",
-        "--no-tls",
-        "--no-dtls",
-        "--log-file=stdout",
-        f"--userdb={folder / 'turndb'}",
-        f"--pidfile={folder / 'pid'}",
-    ]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([binary, "-n", *options], stdout=log, stderr=log, cwd=folder)
-    try:
-        wait_for(f"127.0.0.1:{port}", process, log=folder / "log")
-        yield Coturn(f"127.0.0.1:{port}")
-    finally:
-        process.terminate()
-        process.wait(timeout=20)
-
-
-def wait_for(place: str, process: subprocess.Popen[bytes], *, log: Path) -> None:
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            asyncio.run(ask_stun(f"stun:{place}", patience=0.5))
-            return
-        except RelayFailed:
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, log.read_text()
+    with running_coturn(tmp_path_factory.mktemp("coturn")) as coturn:
+        yield coturn
 
 
 def examine(folder: Path, *servers: dict[str, Any], **settings: str) -> dict[str, dict[str, str]]:

@@ -1,0 +1,245 @@
+"""The platform as DEPLOY.md sets it up: PostgreSQL, nginx with TLS, a browser behind a TURN server.
+
+All real, in one platform. The nginx configuration is the document's own, with this test's ports and
+certificate in it, so what the document says is what is tested.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from playwright.sync_api import Page, expect, sync_playwright
+
+from tests.coturn import SECRET, running_coturn
+from tests.e2e.browser import QUIET, ask, chromium_path
+from tests.ports import free_port
+from tests.postgres import PostgresServer
+from tests.stack import PASSWORD, ROOT, Stack
+from tests.stand_in_model import Script, StandInModel
+
+SITE = "camera.example.org"
+FORCE_RELAY = """
+const Real = window.RTCPeerConnection;
+window.peers = [];
+window.RTCPeerConnection = class extends Real {
+  constructor(configuration) {
+    super({ ...configuration, iceTransportPolicy: "relay" });
+    window.peers.push(this);
+  }
+};
+"""
+SELECTED = """async () => {
+  const stats = await window.peers.at(-1).getStats();
+  const pairs = [...stats.values()].filter(({ type }) => type === "candidate-pair");
+  const used = pairs.filter(({ nominated }) => nominated);
+  return used.map(({ localCandidateId }) => stats.get(localCandidateId).candidateType);
+}"""
+
+
+@dataclass(frozen=True)
+class Site:
+    """The whole installation; `port` is where nginx speaks TLS, `plain` where HTTP."""
+
+    stack: Stack
+    port: int
+    plain: int
+
+    def visitor(self, *, plain: bool = False, **headers: str) -> httpx.Client:
+        """Return a client that came by the site's name."""
+        scheme, port = ("http", self.plain) if plain else ("https", self.port)
+        return httpx.Client(
+            base_url=f"{scheme}://127.0.0.1:{port}",
+            headers={"Host": SITE, "Accept": "application/json", **headers},
+            verify=False,  # The certificate is self-signed, for this test.
+        )
+
+
+def self_signed(folder: Path) -> None:
+    """Write `site.pem` and `site.key`."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, SITE)])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(SITE)]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "site.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    form = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    (folder / "site.key").write_bytes(key.private_bytes(serialization.Encoding.PEM, *form))
+
+
+def configuration(folder: Path, *, web: int, port: int, plain: int) -> str:
+    """Return DEPLOY.md's nginx example for these places."""
+    (example,) = re.findall(r"```nginx\n(.*?)```", (ROOT / "DEPLOY.md").read_text(), re.DOTALL)
+    changes = {
+        "listen 80;": f"listen 127.0.0.1:{plain};",
+        "listen 443 ssl;": f"listen 127.0.0.1:{port} ssl;",
+        f"/etc/ssl/{SITE}.pem": f"{folder}/site.pem",
+        f"/etc/ssl/private/{SITE}.key": f"{folder}/site.key",
+        "http://127.0.0.1:8000": f"http://127.0.0.1:{web}",
+    }
+    for old, new in changes.items():
+        assert old in example, f"DEPLOY.md no longer says {old!r}"
+        example = example.replace(old, new)
+    kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    places = "\n".join(f"{kind}_temp_path {folder}/{kind};" for kind in kinds)
+    user = "user root;" if os.geteuid() == 0 else ""
+    return f"{user} pid {folder}/pid; events {{}} http {{ access_log off; {places}\n{example} }}"
+
+
+@contextmanager
+def running_nginx(folder: Path, *, web: int, port: int, plain: int) -> Iterator[None]:
+    binary = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
+    assert binary, "nginx is missing: ./scripts/test.sh installs it."
+    self_signed(folder)
+    (folder / "nginx.conf").write_text(configuration(folder, web=web, port=port, plain=plain))
+    command = [binary, "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", "stderr"]
+    checked = subprocess.run([*command, "-t"], capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stderr
+    process = subprocess.Popen([*command, "-g", "daemon off;"])
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+@pytest.fixture(scope="module")
+def site(stand_in: StandInModel, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    folder = tmp_path_factory.mktemp("site")
+    postgres = PostgresServer()
+    with running_coturn(tmp_path_factory.mktemp("coturn")) as relay:
+        postgres.start()
+        stack = Stack(
+            folder / "data",
+            VLLM_BASE_URL=stand_in.base_url,
+            DATABASE_URL=postgres.url,
+            ALLOWED_HOSTS=f"{SITE},127.0.0.1",
+            CSRF_TRUSTED_ORIGINS=f"https://{SITE}",
+            HTTPS_ENABLED="true",
+            BEHIND_PROXY="true",
+            ICE_SERVERS=json.dumps([{"urls": [f"turn:{relay.place}?transport=udp"]}]),
+            TURN_SECRET=SECRET,
+        )
+        try:
+            stack.start(patience=300)
+            port, plain = free_port(), free_port()
+            with running_nginx(folder, web=stack.port, port=port, plain=plain):
+                yield Site(stack, port, plain)
+        finally:
+            left = stack.stop()
+            postgres.stop()
+    assert left == []
+
+
+@pytest.fixture
+def page(site: Site) -> Iterator[Page]:
+    """A browser for which the site's name leads to nginx, and whose media can only be relayed."""
+    arguments = [
+        *QUIET,
+        "--use-fake-device-for-media-stream",
+        f"--host-resolver-rules=MAP {SITE}:443 127.0.0.1:{site.port}",
+    ]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium_path(), args=arguments)
+        context = browser.new_context(permissions=["camera"], ignore_https_errors=True)
+        context.add_init_script(FORCE_RELAY)
+        yield context.new_page()
+        browser.close()
+
+
+def log_in(page: Page, username: str, password: str, path: str) -> None:
+    page.goto(f"https://{SITE}/login?next={path}")
+    page.fill("input[name=username]", username)
+    page.fill("input[name=password]", password)
+    page.click("button[type=submit]")
+
+
+def told(stack: Stack, *command: str) -> Any:
+    """Return what a command says as JSON."""
+    done = stack.manage(*command, "--json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_a_camera_behind_a_relay_is_answered_and_its_session_is_in_postgresql(
+    site: Site, page: Page, script: Script
+):
+    script.tokens = ["A ", "star."]
+    log_in(page, "demo", PASSWORD, "/")
+    page.get_by_test_id("start-camera").click()
+    expect(page.get_by_test_id("stop-camera")).to_be_visible(timeout=20_000)
+    assert ask(page, "What do you see?") == "A star."
+    assert page.evaluate(SELECTED) == ["relay"]
+    vendor = site.stack.manage(
+        "shell", "-c", "from django.db import connection as c; print(c.vendor)"
+    )
+    assert "postgresql" in vendor.stdout
+    (session,) = told(site.stack, "list_sessions")
+    assert (session["user"], session["questions"]) == ("demo", 1)
+    assert session["address"] == "127.0.0.1"
+    told(site.stack, "end_sessions", "--all")
+    expect(page.get_by_test_id("status")).to_contain_text("Session ended")
+
+
+def test_the_console_is_live_through_the_proxy(site: Site, page: Page):
+    log_in(page, "operator", site.stack.password("operator"), "/console/")
+    expect(page.get_by_test_id("connection")).to_have_text("Live", timeout=20_000)
+    page.get_by_test_id("setting-max_sessions").fill("77")
+    page.get_by_test_id("save-max_sessions").click()
+    expect(page.get_by_test_id("toast")).to_contain_text("saved")
+    page.goto(f"https://{SITE}/console/audit?kind=setting_changed")
+    expect(page.get_by_test_id("audit-row").first).to_contain_text("77")
+
+
+def test_what_the_proxy_must_and_must_not_let_through(site: Site):
+    with site.visitor() as visitor:
+        assert visitor.get("/").json()["service"] == "qwencam"
+        assert visitor.get("/metrics").status_code == 404
+        assert visitor.post("/upload", content=b"x").status_code == 403
+        assert visitor.post("/api/webrtc/offer", content=b"x" * 200_000).status_code == 413
+    with site.visitor(plain=True) as visitor:
+        moved = visitor.get("/account")
+        assert (moved.status_code, moved.headers["Location"]) == (301, f"https://{SITE}/account")
+    with site.visitor(Accept="text/html") as visitor:
+        login = visitor.get("/login")
+        assert "Secure" in login.headers["Set-Cookie"]
+        assert login.headers["Strict-Transport-Security"].startswith("max-age=31536000")
+
+
+def test_nobody_is_believed_to_come_from_somewhere_else(site: Site):
+    forged = {"X-Forwarded-For": "203.0.113.9", "X-Real-IP": "203.0.113.9"}
+    with site.visitor(**forged) as visitor:
+        credentials = {"username": "demo", "password": PASSWORD}
+        token = visitor.post("/api/token", json=credentials).json()
+    sessions = told(site.stack, "list_sessions")
+    (mine,) = [session for session in sessions if session["id"] == token["session_id"]]
+    assert mine["address"] == "127.0.0.1"
+    assert token["ws_url"].startswith(f"wss://{SITE}/")
+
+
+def test_the_doctor_finds_the_database_and_the_relay_well(site: Site):
+    report = json.loads(site.stack.manage("qwencam_doctor", "--json").stdout)
+    found = {check["name"]: check["status"] for check in report["checks"]}
+    assert {found[name] for name in ("database", "migrations", "scheduler")} == {"ok"}
+    assert [status for name, status in found.items() if name.startswith("turn:")] == ["ok"]
