@@ -187,13 +187,16 @@ class CameraPage {
   }
 
   async endSession() {
-    $("menu").open = false;
+    let failure = "";
     try {
       await this.session.end();
     } catch (error) {
-      if (!error.unauthenticated) return this.learn({ modelDetail: error.detail });
+      if (!error.unauthenticated) failure = error.detail;
     }
-    return this.sessionEnded("user");
+    $("menu-error").textContent = failure;
+    $("menu-error").hidden = !failure;
+    $("menu").open = Boolean(failure);
+    if (!failure) this.sessionEnded("user");
   }
 
   key(event) {

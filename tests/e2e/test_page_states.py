@@ -455,6 +455,20 @@ def test_ending_the_session_tells_the_server(open_tab: OpenTab):
     assert tab.calls["/api/session"] == 1
 
 
+def test_an_end_that_fails_says_why_and_the_session_goes_on(open_tab: OpenTab):
+    tab = open_tab()
+    tab.start()
+    refusal = {"error": "unavailable", "detail": "The database does not answer."}
+    tab.page.route("**/api/session", lambda route: route.fulfill(status=503, json=refusal), times=1)
+    tab.page.get_by_label("Menu").click()
+    tab.part("end-session").click()
+    expect(tab.part("menu-error")).to_have_text("The database does not answer.")
+    tab.expect_state("streaming")
+    tab.part("end-session").click()
+    tab.expect_state("ended", "ended")
+    expect(tab.part("menu-error")).to_be_hidden()
+
+
 def test_the_keyboard_sends_breaks_lines_and_stops(open_tab: OpenTab):
     tab = open_tab()
     tab.start()
