@@ -40,9 +40,7 @@ class StandInModel:
         self.script = Script()
         self.requests: list[dict[str, Any]] = []
         self.arrivals: list[float] = []
-        self._connections: set[socket.socket] = set()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
+        self._server = _Server(self)
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
 
     @property
@@ -62,64 +60,70 @@ class StandInModel:
     def kill(self) -> None:
         """End as a killed process does: what is being answered breaks off."""
         self.stop()
-        for connection in list(self._connections):
+        for connection in list(self._server.connections):
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
-        model = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
 
-            def setup(self) -> None:
-                super().setup()
-                model._connections.add(self.connection)
+    def __init__(self, model: StandInModel) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.model = model
+        self.connections: set[socket.socket] = set()
 
-            def finish(self) -> None:
-                model._connections.discard(self.connection)
-                with suppress(OSError):
-                    super().finish()
 
-            def log_message(self, *_: object) -> None:
-                pass
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    protocol_version = "HTTP/1.1"
 
-            def do_GET(self) -> None:
-                body = b'{"object":"list","data":[{"id":"qwencam-demo"}]}'
-                self.send_response(200)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
+    def setup(self) -> None:
+        super().setup()
+        self.server.connections.add(self.connection)
 
-            def do_POST(self) -> None:
-                model.arrivals.append(time.time())
-                length = int(self.headers["Content-Length"])
-                model.requests.append(json.loads(self.rfile.read(length)))
-                try:
-                    self._stream(model.script)
-                except (BrokenPipeError, ConnectionResetError):
-                    self.close_connection = True
+    def finish(self) -> None:
+        self.server.connections.discard(self.connection)
+        with suppress(OSError):
+            super().finish()
 
-            def _stream(self, script: Script) -> None:
-                self.send_response(200)
-                self.send_header("Content-Type", "text/event-stream")
-                self.send_header("Connection", "close")
-                self.end_headers()
-                script.go.wait(60)
-                time.sleep(script.first_token_seconds)
-                for token in script.tokens:
-                    self._event({"choices": [{"delta": {"content": token}}]})
-                    if script.token_seconds:
-                        time.sleep(script.token_seconds)
-                self._event({"choices": [{"delta": {}, "finish_reason": "stop"}]})
-                usage = {"prompt_tokens": 10, "completion_tokens": len(script.tokens)}
-                self._event({"choices": [], "usage": usage})
-                self.wfile.write(b"data: [DONE]\n\n")
-                self.close_connection = True
+    def log_message(self, *_: object) -> None:
+        pass
 
-            def _event(self, data: dict[str, Any]) -> None:
-                self.wfile.write(b"data: " + json.dumps(data).encode() + b"\n\n")
-                self.wfile.flush()
+    def do_GET(self) -> None:
+        body = b'{"object":"list","data":[{"id":"qwencam-demo"}]}'
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
 
-        return Handler
+    def do_POST(self) -> None:
+        self.server.model.arrivals.append(time.time())
+        length = int(self.headers["Content-Length"])
+        self.server.model.requests.append(json.loads(self.rfile.read(length)))
+        try:
+            self._stream(self.server.model.script)
+        except (BrokenPipeError, ConnectionResetError):
+            self.close_connection = True
+
+    def _stream(self, script: Script) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        script.go.wait(60)
+        time.sleep(script.first_token_seconds)
+        for token in script.tokens:
+            self._event({"choices": [{"delta": {"content": token}}]})
+            if script.token_seconds:
+                time.sleep(script.token_seconds)
+        self._event({"choices": [{"delta": {}, "finish_reason": "stop"}]})
+        usage = {"prompt_tokens": 10, "completion_tokens": len(script.tokens)}
+        self._event({"choices": [], "usage": usage})
+        self.wfile.write(b"data: [DONE]\n\n")
+        self.close_connection = True
+
+    def _event(self, data: dict[str, object]) -> None:
+        self.wfile.write(b"data: " + json.dumps(data).encode() + b"\n\n")
+        self.wfile.flush()

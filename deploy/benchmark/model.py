@@ -58,76 +58,80 @@ class _Reports:
             print(json.dumps(fields), flush=True)
 
 
-def handler(pace: dict[str, float], reports: _Reports) -> type[BaseHTTPRequestHandler]:
-    """Return a handler that answers at `pace`: seconds to the first token, seconds a token."""
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-        def do_GET(self) -> None:
-            body = json.dumps({"object": "list", "data": [{"id": MODEL}]}).encode()
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def do_POST(self) -> None:
-            arrived_at = time.time()
-            request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            code = painted_code(request)
-            age = None if code is None else timecode.age_ms(code, at=arrived_at)
-            report = {"mark": mark_of(request), "arrived_at": arrived_at, "age_ms": age}
-            try:
-                first_at, ended_at = self._answer(arrived_at)
-            except OSError:
-                reports.tell(**report, gone=True)
-                return
-            reports.tell(**report, first_at=first_at, ended_at=ended_at)
-
-        def _answer(self, arrived_at: float) -> tuple[float, float]:
-            self.send_response(200)
-            self.send_header("Content-Type", "text/event-stream")
-            self.send_header("Transfer-Encoding", "chunked")
-            self.end_headers()
-            count = int(pace["tokens"])
-            first_at = 0.0
-            for number in range(count):
-                due = arrived_at + pace["first_token"] + number * pace["token"]
-                time.sleep(max(0.0, due - time.time()))
-                self._event({"choices": [{"delta": {"content": f"word{number} "}}]})
-                first_at = first_at or time.time()
-            self._event({"choices": [{"delta": {}, "finish_reason": "stop"}]})
-            usage = {"prompt_tokens": 200, "completion_tokens": count}
-            self._event({"choices": [], "usage": usage})
-            self._chunk(b"data: [DONE]\n\n")
-            ended_at = time.time()
-            self._chunk(b"")
-            return first_at, ended_at
-
-        def _event(self, data: dict[str, Any]) -> None:
-            self._chunk(b"data: " + json.dumps(data).encode() + b"\n\n")
-
-        def _chunk(self, data: bytes) -> None:
-            self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
-            self.wfile.flush()
-
-    return Handler
-
-
 class _Server(ThreadingHTTPServer):
+    """Answers at `pace`: seconds to the first token, seconds a token, number of tokens."""
+
     daemon_threads = True
     request_queue_size = 128
+
+    def __init__(self, pace: dict[str, float], reports: _Reports) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.pace = pace
+        self.reports = reports
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        body = json.dumps({"object": "list", "data": [{"id": MODEL}]}).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_POST(self) -> None:
+        arrived_at = time.time()
+        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        code = painted_code(request)
+        age = None if code is None else timecode.age_ms(code, at=arrived_at)
+        report = {"mark": mark_of(request), "arrived_at": arrived_at, "age_ms": age}
+        try:
+            first_at, ended_at = self._answer(arrived_at)
+        except OSError:
+            self.server.reports.tell(**report, gone=True)
+            return
+        self.server.reports.tell(**report, first_at=first_at, ended_at=ended_at)
+
+    def _answer(self, arrived_at: float) -> tuple[float, float]:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        pace = self.server.pace
+        count = int(pace["tokens"])
+        first_at = 0.0
+        for number in range(count):
+            due = arrived_at + pace["first_token"] + number * pace["token"]
+            time.sleep(max(0.0, due - time.time()))
+            self._event({"choices": [{"delta": {"content": f"word{number} "}}]})
+            first_at = first_at or time.time()
+        self._event({"choices": [{"delta": {}, "finish_reason": "stop"}]})
+        usage = {"prompt_tokens": 200, "completion_tokens": count}
+        self._event({"choices": [], "usage": usage})
+        self._chunk(b"data: [DONE]\n\n")
+        ended_at = time.time()
+        self._chunk(b"")
+        return first_at, ended_at
+
+    def _event(self, data: dict[str, object]) -> None:
+        self._chunk(b"data: " + json.dumps(data).encode() + b"\n\n")
+
+    def _chunk(self, data: bytes) -> None:
+        self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
+        self.wfile.flush()
 
 
 def main() -> None:
     """Serve until standard input closes."""
     reports = _Reports()
-    server = _Server(("127.0.0.1", 0), handler(json.loads(sys.argv[1]), reports))
+    server = _Server(json.loads(sys.argv[1]), reports)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     reports.tell(base_url=f"http://127.0.0.1:{server.server_port}/v1")
     sys.stdin.read()
