@@ -1,13 +1,18 @@
 """The platform's own settings with throw-away keys; Redis and the database come from fixtures."""
 
+import json
 import os
 import secrets
 import tempfile
 
 os.environ.setdefault("DJANGO_SECRET_KEY", secrets.token_urlsafe(48))
 os.environ.setdefault("JWT_SECRET_KEY", secrets.token_urlsafe(48))
-# As the user has it: what a platform that a test starts may see.
-USER_ENVIRONMENT = dict(os.environ)
+# As the user has it: what a platform that a test starts may see. The processes that pytest-xdist
+# starts inherit what is set below, so the first one hands its own on to them.
+_HANDED_ON = "QWENCAM_TEST_USER_ENVIRONMENT"
+USER_ENVIRONMENT: dict[str, str] = json.loads(
+    os.environ.setdefault(_HANDED_ON, json.dumps(dict(os.environ)))
+)
 # pytest-django names these settings there: a platform that a test starts has its own.
 USER_ENVIRONMENT.pop("DJANGO_SETTINGS_MODULE", None)
 
