@@ -6,9 +6,11 @@ Runs in an inference worker. Knows Redis keys only through its stores.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
+
+from redis.exceptions import RedisError
 
 from apps.chat.batching import ReplyBatcher
 from apps.chat.conversation import Conversation
@@ -147,7 +149,7 @@ class Generation:
         if question.live:
             return "told"
         if ours:
-            turn = Turn(question.text, text)
+            turn = Turn(question.text, text, question.frame_id)
             await self.conversation(question.session_id).add(turn)
         return "answered"
 
@@ -156,9 +158,11 @@ class Generation:
         ours = True
         while ours:
             await asyncio.sleep(LEASE_RENEWAL_SECONDS)
-            ours = await self.questions.renew(
-                question.session_id, question.id, attempt=question.attempt, lease_ms=LEASE_MS
-            )
+            # While Redis is away nobody else can take the question over.
+            with suppress(RedisError, OSError):
+                ours = await self.questions.renew(
+                    question.session_id, question.id, attempt=question.attempt, lease_ms=LEASE_MS
+                )
         work.cancel()
 
     async def _finish(self, question: Question, state: State, outcome: dict[str, Any]) -> bool:
@@ -207,6 +211,7 @@ class Generation:
                 context_tokens=config.context_tokens,
                 response_tokens=config.max_tokens,
             ),
+            frame_name=question.frame_id,
         )
 
     async def _stream(

@@ -37,10 +37,11 @@ class Frame(Protocol):
 
 @dataclass(frozen=True)
 class Turn:
-    """One question of the past and its answer."""
+    """One question of the past, its answer, and the name of the frame it was about."""
 
     question: str
     answer: str
+    frame: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,23 +76,39 @@ def build_messages(
     system_prompt: str,
     history: Sequence[Turn],
     budget: PromptBudget,
+    frame_name: str = "",
     send_uuid: bool = True,
 ) -> list[dict[str, Any]]:
     """Chat messages in OpenAI's form; the oldest turns are left out until all fits.
 
-    `send_uuid` names the image for vLLM's caches; a stricter server may not know the field.
+    The frame stands before the last turns that were about it, if any: so a further question on a
+    frame begins as the one before it did, and finds that in the prefix cache.
+
+    `frame_name` is what the turns call this frame by. `send_uuid` names the image for vLLM's
+    caches; a stricter server may not know the field.
     Raises `PromptRefused`.
     """
     question = _plain(question)
-    turns = [Turn(_plain(turn.question), _plain(turn.answer)) for turn in history]
+    turns = [Turn(_plain(turn.question), _plain(turn.answer), turn.frame) for turn in history]
     free = _tokens_left(question, frame=frame, system_prompt=system_prompt, budget=budget)
+    turns = _newest_that_fit(turns, tokens=free)
+    place = _first_about(frame_name, turns)
+    image = _image_part(frame, send_uuid=send_uuid)
     messages: list[dict[str, Any]] = [{"role": "system", "content": system_prompt}]
-    for turn in _newest_that_fit(turns, tokens=free):
-        messages.append({"role": "user", "content": turn.question})
+    for number, turn in enumerate([*turns, Turn(question, "")]):
+        text = turn.question
+        content = [image, {"type": "text", "text": text}] if number == place else text
+        messages.append({"role": "user", "content": content})
         messages.append({"role": "assistant", "content": turn.answer})
-    content = [_image_part(frame, send_uuid=send_uuid), {"type": "text", "text": question}]
-    messages.append({"role": "user", "content": content})
-    return messages
+    return messages[:-1]
+
+
+def _first_about(frame_name: str, turns: Sequence[Turn]) -> int:
+    """The index of the first of the last turns that were all about this frame; the end if none."""
+    place = len(turns)
+    while place and frame_name and turns[place - 1].frame == frame_name:
+        place -= 1
+    return place
 
 
 def text_tokens(text: str) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import multiprocessing as mp
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from queue import Full
 
@@ -19,7 +20,14 @@ from deploy.demo_model.camera import EASY_GRID, GRIDS, Grid, Sensor
 from deploy.demo_model.conversations import Packer, pad_batch, sample_system
 from deploy.demo_model.easy_vqa import Example, train_examples
 from deploy.demo_model.labels import label, scene_masks, stack
-from deploy.demo_model.questions import Question, ask, ask_easy_vqa, earlier_turns
+from deploy.demo_model.questions import (
+    MOST_TURNS,
+    Question,
+    ask,
+    ask_easy_vqa,
+    ask_on,
+    earlier_turns,
+)
 from deploy.demo_model.scenes import Scene, draw, sample_scene
 from deploy.demo_model.vocabulary import Vocabulary
 
@@ -27,6 +35,8 @@ GRID_SHARES = (0.42, 0.28, 0.08, 0.10, 0.12)
 DRAWING_SCALES = (0.55, 0.7, 1.0)  # of the frame; the smaller ones are cheaper to make
 HISTORY_SHARE = 0.5  # of batches
 QUESTION_FIRST_SHARE = 0.08  # of batches
+STAY_SHARE = 0.4  # of the others: turns about the same picture come before the question
+OF_IT = 3  # of the questions after them speak of "it", where one shape was spoken of
 Batch = dict[str, np.ndarray]
 
 
@@ -120,6 +130,9 @@ class BatchMaker:
         first = bool(rng.random() < QUESTION_FIRST_SHARE)
         # For whole batches, so that others need no padding up to their length.
         with_history = bool(rng.random() < HISTORY_SHARE)
+        staying = 0
+        if not first and rng.random() < STAY_SHARE:
+            staying = int(rng.integers(1, MOST_TURNS + 1))
         packed = []
         for index, scene in enumerate(scenes):
             in_its_forms = easy and rng.random() < 0.7
@@ -127,12 +140,17 @@ class BatchMaker:
             history: list[Question] = []
             if with_history:
                 history = earlier_turns(scenes[:index] + scenes[index + 1 :], rng)
+            about_it = ask(scene, rng, count=staying)
+            if about_it:
+                further = [ask_on(scene, about_it[-1], rng) for _ in range(OF_IT)]
+                asked = [new or old for new, old in zip_longest(further, asked)]
             packed.append(
                 self.packer.pack(
                     asked,
                     grid,
                     system=sample_system(rng),
                     history=history,
+                    about_it=about_it,
                     question_first=first,
                 )
             )

@@ -1,8 +1,8 @@
 """Token sequences of conversations about one picture, packed for training.
 
-Everything up to the picture is a prefix that all questions about it share; each question with its
-answer is a branch that sees the prefix and itself. Positions are those of Qwen2.5-VL: three axes,
-equal for text, (time, row, column) within the picture.
+Everything up to the picture, and what was said about it before, is a prefix that all questions
+share; each question with its answer is a branch that sees the prefix and itself. Positions are
+those of Qwen2.5-VL: three axes, equal for text, (time, row, column) within the picture.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from deploy.demo_model.vocabulary import Vocabulary
 from deploy.demo_model.wordings import SYSTEM_PROMPTS
 
 NO_TARGET = -100
+_USER = "<|im_start|>user\n"
 SYSTEM_SHARES = (0.5, 0.2, 0.06, 0.06, 0.06, 0.04, 0.04, 0.04)
 
 
@@ -50,16 +51,23 @@ class Packer:
         *,
         system: str,
         history: Sequence[Question] = (),
+        about_it: Sequence[Question] = (),
         question_first: bool = False,
     ) -> Packed:
-        """Pack the questions; `question_first` puts the (only) question before the picture."""
+        """Pack the questions.
+
+        `history` comes before the picture; `about_it` are turns about this picture, which then
+        stands in the first of them. `question_first` puts the (only) question before the picture.
+        """
         opening = f"<|im_start|>system\n{system}<|im_end|>\n"
         for turn in history:
             opening += _turn(turn)
-        opening += "<|im_start|>user\n" + (questions[0].text if question_first else "")
+        opening += _USER + (questions[0].text if question_first else "")
         prefix = self._encode(opening + "<|vision_start|>")
         image = [self.image] * (grid.rows * grid.columns)
-        rows = [prefix + image + self._encode("<|vision_end|>")]
+        told = "".join(_turn(turn) for turn in about_it).removeprefix(_USER)
+        after = self._encode("<|vision_end|>" + told + (_USER if about_it else ""))
+        rows = [prefix + image + after]
         answers = [0]
         questions = questions[:1] if question_first else questions
         for question in questions:
@@ -70,7 +78,8 @@ class Packer:
             answers.append(len(answer))
         kinds = np.array([ALL_KINDS.index(question.kind) for question in questions])
         about = np.array([[n in question.about for n in range(3)] for question in questions])
-        return _assemble(rows, answers, _prefix_positions(len(prefix), grid), kinds, about)
+        positions = _prefix_positions(len(prefix), grid, len(after))
+        return _assemble(rows, answers, positions, kinds, about)
 
     @property
     def _end(self) -> int:
@@ -115,18 +124,16 @@ def pad_batch(packed: Sequence[Packed], pad: int) -> dict[str, np.ndarray]:
 
 
 def _turn(turn: Question) -> str:
-    return (
-        f"<|im_start|>user\n{turn.text}<|im_end|>\n<|im_start|>assistant\n{turn.answer}<|im_end|>\n"
-    )
+    return f"{_USER}{turn.text}<|im_end|>\n<|im_start|>assistant\n{turn.answer}<|im_end|>\n"
 
 
-def _prefix_positions(before: int, grid: Grid) -> np.ndarray:
-    """(3, T): text, the picture's rows and columns, and the token that closes it."""
+def _prefix_positions(before: int, grid: Grid, after: int) -> np.ndarray:
+    """(3, T): text, the picture's rows and columns, and text again."""
     text = np.tile(np.arange(before), (3, 1))
     rows, columns = np.mgrid[0 : grid.rows, 0 : grid.columns]
     picture = np.stack((np.zeros_like(rows), rows, columns)).reshape(3, -1) + before
-    end = np.full((3, 1), before + max(grid.rows, grid.columns))
-    return np.concatenate((text, picture, end), axis=1)
+    rest = np.tile(np.arange(after), (3, 1)) + before + max(grid.rows, grid.columns)
+    return np.concatenate((text, picture, rest), axis=1)
 
 
 def _assemble(

@@ -24,24 +24,29 @@ import numpy as np
 
 from deploy.demo_model import easy_vqa
 from deploy.demo_model.channel import as_sent, filmed
-from deploy.demo_model.questions import MOST_TURNS, Question, ask, earlier_turns
+from deploy.demo_model.questions import MOST_TURNS, Question, ask, ask_on, earlier_turns
 from deploy.demo_model.scenes import KINDS, Scene, draw, sample_scene
 from deploy.demo_model.wordings import SYSTEM_PROMPTS
 
 HELD_OUT_SEED = 77_000_000
 FRAMES = ((640, 480), (1280, 720), (480, 640), (720, 1280))
 HISTORY_SHARE = 0.5  # of questions
+STAY_SHARE = 0.3  # of questions: another follows that stays on the picture
 BITRATES = (300_000, 600_000, 1_500_000)
 ANSWER_TOKENS = 64
 
 
 @dataclass(frozen=True)
 class Task:
-    """One question on one picture, perhaps after earlier turns, and the answer expected."""
+    """One question on one picture, perhaps after earlier turns, and the answer expected.
+
+    `history` are turns about other pictures, `about_it` about this one.
+    """
 
     picture: str  # data URL
     system: str | None
     history: tuple[Question, ...]
+    about_it: tuple[Question, ...]
     text: str
     answer: str
     kind: str
@@ -91,8 +96,24 @@ def scene_tasks(arguments: argparse.Namespace) -> Iterator[Task]:
             told = earlier and rng.random() < HISTORY_SHARE
             history = tuple(earlier_turns(earlier, rng)) if told else ()
             size = f"{width}x{height}"
-            yield Task(url, system, history, question.text, question.answer, question.kind, size)
+            yield _task(url, system, history, (), question, size)
+            if rng.random() < STAY_SHARE:
+                about_it = tuple(ask(scene, rng, count=int(rng.integers(1, MOST_TURNS + 1))))
+                further = ask_on(scene, about_it[-1], rng) or ask(scene, rng, count=1)[0]
+                yield _task(url, system, history, about_it, further, size)
         earlier.append(scene)
+
+
+def _task(
+    url: str,
+    system: str | None,
+    history: tuple[Question, ...],
+    about_it: tuple[Question, ...],
+    question: Question,
+    size: str,
+) -> Task:
+    kind = "further question" if about_it else question.kind
+    return Task(url, system, history, about_it, question.text, question.answer, kind, size)
 
 
 def easy_vqa_tasks(data: Path, limit: int | None) -> Iterator[Task]:
@@ -101,7 +122,7 @@ def easy_vqa_tasks(data: Path, limit: int | None) -> Iterator[Task]:
         url = data_url(question.picture.read_bytes(), "png")
         kind = "presence" if question.answer in ("yes", "no") else "colour"
         kind = "shape" if question.answer in KINDS else kind
-        yield Task(url, None, (), question.text, question.answer, f"easy-vqa {kind}", "64x64")
+        yield Task(url, None, (), (), question.text, question.answer, f"easy-vqa {kind}", "64x64")
 
 
 def data_url(data: bytes, kind: str) -> str:
@@ -119,17 +140,17 @@ def request_body(task: Task, model: str) -> dict[str, object]:
     messages: list[dict[str, object]] = []
     if task.system is not None:
         messages.append({"role": "system", "content": task.system})
-    for turn in task.history:
-        messages.append({"role": "user", "content": turn.text})
-        messages.append({"role": "assistant", "content": turn.answer})
-    content = [
-        {"type": "image_url", "image_url": {"url": task.picture}},
-        {"type": "text", "text": task.text},
-    ]
-    messages.append({"role": "user", "content": content})
+    picture = {"type": "image_url", "image_url": {"url": task.picture}}
+    asked = [turn.text for turn in (*task.history, *task.about_it)] + [task.text]
+    answered = [turn.answer for turn in (*task.history, *task.about_it)] + [""]
+    for number, (text, answer) in enumerate(zip(asked, answered, strict=True)):
+        shown = number == len(task.history)
+        content = [picture, {"type": "text", "text": text}] if shown else text
+        messages.append({"role": "user", "content": content})
+        messages.append({"role": "assistant", "content": answer})
     return {
         "model": model,
-        "messages": messages,
+        "messages": messages[:-1],
         "temperature": 0,
         "max_tokens": ANSWER_TOKENS,
     }

@@ -85,6 +85,22 @@ def earlier_turns(scenes: Sequence[Scene], rng: np.random.Generator) -> list[Que
     ]
 
 
+def ask_on(scene: Scene, last: Question, rng: np.random.Generator) -> Question | None:
+    """A question about the shape that the last turn was about, called "it".
+
+    ``None`` when that turn was not about just one.
+    """
+    if len(last.about) != 1:
+        return None
+    shape = scene.shapes[last.about[0]]
+    kinds = ("colour", "shape", "place") if placed(scene) else ("colour", "shape")
+    kind = _pick(kinds, rng)
+    answers = {"colour": f"{shape.colour.capitalize()}.", "shape": f"A {shape.kind}."}
+    answer = _at(shape) if kind == "place" else answers[kind]
+    text = _pick(("", "and "), rng) + _pick(w.OF_IT[kind], rng)
+    return Question(decorate(text, rng), kind, answer, last.about)
+
+
 def placed(scene: Scene) -> bool:
     """Whether every shape is clearly on the left, in the middle or on the right."""
     return all(shape.place in PLACES for shape in scene.shapes)

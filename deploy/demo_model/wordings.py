@@ -294,6 +294,27 @@ WHERE = (
     "locate {thing}",
     "find {thing}",
 )
+OF_IT = {
+    "colour": (
+        "what color is it",
+        "what colour is it",
+        "which colour is it",
+        "what is its color",
+        "what is its colour",
+        "which color does it have",
+    ),
+    "shape": (
+        "what shape is it",
+        "which shape is it",
+        "what is its shape",
+        "what kind of shape is it",
+    ),
+    "place": (
+        "where is it",
+        "where is it in the picture",
+        "on which side is it",
+    ),
+}
 PRESENT = (
     "is there a {thing}",
     "is there a {thing} in the image",

@@ -8,8 +8,10 @@ from deploy.demo_model import wordings
 from deploy.demo_model.questions import (
     OUT_OF_DOMAIN_ANSWER,
     UNREADABLE_ANSWER,
+    Question,
     ask,
     ask_easy_vqa,
+    ask_on,
     describe,
 )
 from deploy.demo_model.scenes import Scene, Shape, sample_scene
@@ -91,3 +93,13 @@ def test_easy_vqa_forms_are_answered_as_the_data_set_means_them() -> None:
     assert known["is no rectangle present?"] == "Yes."
     assert known["what is the teal shape?"] == "A circle."
     assert known["what color is the shape?"] == "Teal."
+
+
+def test_a_further_question_is_about_the_one_shape_spoken_of() -> None:
+    rng = np.random.default_rng(0)
+    about_star = Question("What is blue?", "shape", "A star.", (1,))
+    asked = [ask_on(PAIR, about_star, rng) for _ in range(60)]
+    found = {(question.kind, question.answer) for question in asked if question}
+    assert found == {("colour", "Blue."), ("shape", "A star."), ("place", "On the right.")}
+    about_both = Question("What do you see?", "describe", describe(PAIR))
+    assert ask_on(PAIR, about_both, rng) is None

@@ -66,6 +66,28 @@ def test_the_order_is_instructions_history_image_question():
     assert b64decode(data) == Picture().jpeg
 
 
+def test_a_further_question_on_a_frame_begins_as_the_one_before_did():
+    older = Turn("Who?", "A cat.", "another")
+    first = messages_for("What?", history=[older], frame_name="f")
+    turn = Turn("What?", "A star.", "f")
+    second = messages_for("Which colour?", history=[older, turn], frame_name="f")
+    assert second[: len(first)] == first
+    assert second[len(first) :] == [
+        {"role": "assistant", "content": "A star."},
+        {"role": "user", "content": "Which colour?"},
+    ]
+    third = messages_for(
+        "Sure?", history=[older, turn, Turn("Which colour?", "Red.", "f")], frame_name="f"
+    )
+    assert third[: len(second)] == second
+
+
+def test_a_frame_that_was_left_and_taken_up_again_stands_with_the_question():
+    history = [Turn("What?", "A star.", "f"), Turn("Who?", "A cat.", "other")]
+    messages = messages_for(history=history, frame_name="f")
+    assert [isinstance(message["content"], list) for message in messages] == [False] * 5 + [True]
+
+
 def test_a_strict_server_gets_no_uuid():
     image = messages_for(send_uuid=False)[-1]["content"][0]
     assert image.keys() == {"type", "image_url"}
