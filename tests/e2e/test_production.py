@@ -8,9 +8,11 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -107,6 +109,12 @@ def configuration(folder: Path, *, web: int, port: int, plain: int) -> str:
     return f"{user} pid {folder}/pid; events {{}} http {{ access_log off; {places}\n{example} }}"
 
 
+def is_open(port: int) -> bool:
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=2):
+        return True
+    return False
+
+
 @contextmanager
 def running_nginx(folder: Path, *, web: int, port: int, plain: int) -> Iterator[None]:
     binary = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
@@ -118,7 +126,13 @@ def running_nginx(folder: Path, *, web: int, port: int, plain: int) -> Iterator[
     assert checked.returncode == 0, checked.stderr
     process = subprocess.Popen([*command, "-g", "daemon off;"])
     try:
+        deadline = time.monotonic() + 30
+        while not (is_open(port) and is_open(plain)):
+            assert process.poll() is None, "nginx has ended."
+            assert time.monotonic() < deadline, "nginx does not listen."
+            time.sleep(0.1)
         yield
+        assert process.poll() is None, "nginx has ended."
     finally:
         process.terminate()
         process.wait(timeout=20)
