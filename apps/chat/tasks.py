@@ -20,7 +20,7 @@ from apps.chat.server_board import RedisBoard
 from apps.chat.services import services
 from apps.chat.worker_loop import worker_loop
 from apps.inference.client import ModelServers
-from apps.live_settings.current import current, fresh
+from apps.live_settings.current import current, refresh
 
 NO_PREFERENCES = AnswerPreferences()
 # What an outcome adds to the session's row; a frame counts when the model was shown it.
@@ -100,7 +100,6 @@ async def generate() -> Answered | None:
 @shared_task(ignore_result=True)
 def answer_next() -> None:
     """Answer the question whose turn it is and count the outcome in its session's row."""
-    fresh()
     answered = worker_loop().run(generate())
     if answered is None:
         return
@@ -113,6 +112,7 @@ def answer_next() -> None:
 @worker_ready.connect
 def start_loop(sender: Any, **_: Any) -> None:
     """Announce the worker and look at the model servers as soon as it takes tasks."""
+    refresh()
     worker_loop().pool = sender.controller.concurrency
     worker_loop().run(watch_servers())
 

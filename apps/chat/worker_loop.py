@@ -13,10 +13,13 @@ from dataclasses import asdict
 from functools import cache
 from typing import Any, TypeVar
 
+from channels.db import database_sync_to_async
+
 from apps.chat import presence
 from apps.chat.process_name import process_name
 from apps.chat.redis_client import async_redis
 from apps.inference.gpus import read_gpus
+from apps.live_settings.current import REFRESH_SECONDS, refresh
 
 logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
@@ -37,7 +40,10 @@ class WorkerLoop:
             target=self._loop.run_forever, name="worker-loop", daemon=True
         )
         self._thread.start()
-        self._beat = asyncio.run_coroutine_threadsafe(self._announce(), self._loop)
+        self._beats = [
+            asyncio.run_coroutine_threadsafe(beat, self._loop)
+            for beat in (self._announce(), self._keep_settings_fresh())
+        ]
 
     def run(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Run ``work`` on the loop and wait for its result in the calling thread."""
@@ -45,7 +51,8 @@ class WorkerLoop:
 
     def stop(self) -> None:
         """End the loop and its thread."""
-        self._beat.cancel()
+        for beat in self._beats:
+            beat.cancel()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout=5)
 
@@ -74,6 +81,15 @@ class WorkerLoop:
             except Exception as error:  # Redis may be away; the worker goes on all the same.
                 logger.warning("The worker can't announce itself: %s", type(error).__name__)
             await asyncio.sleep(presence.WORKER_BEAT_SECONDS)
+
+    async def _keep_settings_fresh(self) -> None:
+        """Read the live settings every second, so that no question waits for the database."""
+        while True:
+            await asyncio.sleep(REFRESH_SECONDS)
+            try:
+                await database_sync_to_async(refresh)()
+            except Exception as error:  # Whatever it is, the next second may do better.
+                logger.warning("The live settings can't be read: %s", type(error).__name__)
 
 
 @cache

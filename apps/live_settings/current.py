@@ -1,13 +1,12 @@
 """The live settings in force, as this process knows them.
 
 `current()` does no I/O and may be called anywhere. What it returns is as old as the last
-`refresh()`: the web process refreshes every second, a worker before each task, so a change is
-in force everywhere within two seconds. When the database does not answer, the last known values
+`refresh()`: web processes and workers refresh every second, so a change is in force everywhere
+within two seconds. When the database does not answer, the last known values
 stay in force.
 """
 
 import logging
-import time
 from dataclasses import asdict
 
 from django.conf import settings
@@ -22,10 +21,9 @@ REFRESH_SECONDS = 1.0
 
 
 class _Known:
-    """What this process read last, and when (monotonic)."""
+    """What this process read last."""
 
     values: LiveSettings | None = None
-    read_at: float = float("-inf")
 
 
 def defaults() -> LiveSettings:
@@ -61,20 +59,12 @@ def refresh() -> LiveSettings:
         return current()
     values: dict[str, Value] = {**asdict(defaults()), **_usable(changed)}
     _Known.values = LiveSettings(**values)  # type: ignore[arg-type]  # checked by _usable
-    _Known.read_at = time.monotonic()
     return _Known.values
-
-
-def fresh() -> LiveSettings:
-    """The values in force, read anew if they are older than a second; not for the event loop."""
-    if time.monotonic() - _Known.read_at > REFRESH_SECONDS:
-        return refresh()
-    return current()
 
 
 def forget() -> None:
     """Lets the next look find the environment's values; for tests."""
-    _Known.values, _Known.read_at = None, float("-inf")
+    _Known.values = None
 
 
 def _usable(changed: dict[str, object]) -> dict[str, Value]:

@@ -49,7 +49,7 @@ def test_a_change_is_in_force_stored_and_told(admin, heard, django_capture_on_co
 def test_another_process_reads_it_within_a_second(admin):
     change_setting("max_sessions", 3, actor=admin)
     current.forget()
-    assert current.fresh().max_sessions == 3
+    assert current.refresh().max_sessions == 3
 
 
 def test_the_same_value_again_is_no_change(admin, heard, django_capture_on_commit_callbacks):
