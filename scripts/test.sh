@@ -36,7 +36,7 @@ stage() {
 }
 
 if [[ $suite == unit ]]; then
-    exec "$bin/pytest" -q -n 2 tests/unit "$@"
+    exec "$bin/pytest" -q -n 3 --dist worksteal tests/unit "$@"
 fi
 
 # --- What end-to-end tests need --------------------------------------------------------------------
