@@ -84,5 +84,5 @@ stage "Import direction" "$bin/lint-imports"
 stage "Deployment checks" check_deploy
 stage "Migrations" check_migrations
 
-# --- Tests, in two processes (tests/conftest.py parts them); pytest's own last line counts them ----
+# --- Tests, each in whichever of two processes is free; pytest's own last line counts them ---------
 exec "$bin/pytest" -n 2 --dist loadgroup tests/unit tests/contract tests/e2e tests/stress "$@"

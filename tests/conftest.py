@@ -60,20 +60,6 @@ class RedisServer:
             self._process = None
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Part what needs a platform in two, for two workers (`-n 2 --dist loadgroup`).
-
-    One has the platforms with a real vLLM, one the light ones, so that no worker starts both.
-    Unit tests have no group: they go to whoever is free.
-    """
-    light = {item.path for item in items if "light_stack" in getattr(item, "fixturenames", ())}
-    for item in items:
-        suite = item.path.relative_to(Path(__file__).parent).parts[0]
-        if suite != "unit":
-            heavy = suite == "e2e" and item.path not in light
-            item.add_marker(pytest.mark.xdist_group("vllm" if heavy else "light"))
-
-
 @pytest.fixture(autouse=True)
 def _environments_settings() -> Iterator[None]:
     """No live setting of one test is in force in the next."""
