@@ -10,14 +10,15 @@ from typing import Any, Protocol
 from asgiref.sync import sync_to_async
 
 from apps.chat import presence
+from apps.chat.admission import Refusal, admit
 from apps.chat.events import Events
 from apps.chat.fairness import FairQueue
-from apps.chat.limits import within_rate
 from apps.chat.protocol import FrameInfo, ProtocolError
 from apps.chat.questions import Depth, QuestionStore, State
 from apps.chat.tasks import answer_next
 from apps.frames.privacy import FilterFailed
 from apps.frames.store import FrameStore
+from apps.frames.types import EncodedFrame
 from apps.streaming.capture import SceneUnchanged, Wish
 from apps.streaming.errors import CaptureFailed
 from apps.streaming.host import MediaHost
@@ -52,11 +53,9 @@ def busy_detail(depth: Depth) -> str:
 
 
 class Snapshot(Protocol):
-    """Takes, filters and stores the frame of a question."""
+    """Takes, filters and encodes the frame of a question."""
 
-    async def __call__(
-        self, peer: PeerSession, *, session_id: str, frame_id: str, wish: Wish
-    ) -> object:
+    async def __call__(self, peer: PeerSession, *, wish: Wish) -> EncodedFrame:
         """Raise an exception with ``code`` and ``detail`` when there is no frame to be had, or
         ``SceneUnchanged`` when none is needed."""
 
@@ -104,20 +103,28 @@ class Asking:
         if len(text) > limits.chars:
             detail = f"A question may have {limits.chars} characters at most."
             raise ProtocolError("question_too_long", detail, id=question_id)
-        per_minute = limits.per_minute
-        if not await within_rate(self.questions.redis, f"ask:{asker}", per_minute=per_minute):
-            detail = f"You may ask {per_minute} questions a minute; wait a little."
-            raise ProtocolError("rate_limited", detail, id=question_id)
-        depth = await self._depth(limits)
-        if depth.questions >= limits.depth:
-            raise ProtocolError("busy", busy_detail(depth), id=question_id)
-        place = await self.turns.place(asker)
-        if not await self.questions.create(
-            session_id, question_id, text=text, live=False, asker=asker, keep_frame=keep_frame
-        ):
-            detail = "This id was used for a question before."
-            raise ProtocolError("bad_request", detail, id=question_id)
-        return place
+        answer = await admit(
+            self.questions,
+            session_id,
+            question_id,
+            text=text,
+            asker=asker,
+            keep_frame=keep_frame,
+            per_minute=limits.per_minute,
+            depth=limits.depth,
+            stale_seconds=limits.stale_seconds,
+        )
+        if not isinstance(answer, Refusal):
+            return answer
+        match answer:
+            case Refusal.RATE_LIMITED:
+                most = limits.per_minute
+                detail = f"You may ask {most} questions a minute; wait a little."
+            case Refusal.BUSY:
+                detail = busy_detail(await self._depth(limits))
+            case Refusal.ID_USED:
+                detail = "This id was used for a question before."
+        raise ProtocolError(answer.value, detail, id=question_id)
 
     async def take_live(self, session_id: str, question_id: str, *, text: str, asker: str) -> None:
         """Accept one frame's question of live mode.
@@ -168,14 +175,27 @@ class Asking:
     ) -> None:
         """Take a frame from the peer connection of this process and queue the question."""
         try:
-            await self.snapshot(peer, session_id=session_id, frame_id=question_id, wish=wish)
+            frame = await self.snapshot(peer, wish=wish)
         except SceneUnchanged as same:
             await self._tell_unchanged(session_id, question_id, same)
         except (CaptureFailed, FilterFailed) as error:
             await self.fail(session_id, question_id, error.code, error.detail)
         else:
-            if wish != "live_again":
-                await self.queue(session_id, question_id, frame_id=question_id)
+            if wish == "live_again":
+                await self.frames.put(session_id, question_id, frame)
+            else:
+                await self._store_and_queue(session_id, question_id, frame)
+
+    async def _store_and_queue(
+        self, session_id: str, question_id: str, frame: EncodedFrame
+    ) -> None:
+        """Store the frame and let its question wait for its turn, in one trip to Redis."""
+        async with self.questions.redis.pipeline(transaction=False) as trip:
+            self.frames.add_put(trip, session_id, question_id, frame)
+            self.turns.add_push(trip, session_id, question_id, frame_id=question_id)
+            _, waits = await trip.execute()
+        if waits:
+            await self.call()
 
     async def _tell_unchanged(
         self, session_id: str, question_id: str, same: SceneUnchanged
@@ -191,7 +211,11 @@ class Asking:
         )
 
     async def queue(self, session_id: str, question_id: str, *, frame_id: str = "") -> None:
-        """Let a question wait for its turn; one that has ended meanwhile is left alone."""
+        """Let a question wait for its turn; one that has ended meanwhile is left alone.
+
+        Args:
+            frame_id: names its stored frame, empty when it has one already.
+        """
         if await self.turns.push(session_id, question_id, frame_id=frame_id):
             await self.call()
 

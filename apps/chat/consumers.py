@@ -24,6 +24,7 @@ from apps.camera_sessions.limits import told_limits
 from apps.camera_sessions.models import CameraSession, EndReason
 from apps.camera_sessions.tokens import TokenRefused
 from apps.chat import metrics, presence, protocol
+from apps.chat.askers import asker_of
 from apps.chat.events import session_group
 from apps.chat.feed import AnswerFeed
 from apps.chat.limits import TokenBucket
@@ -257,22 +258,25 @@ class SessionConsumer(AsyncWebsocketConsumer):
             self.session_id,
             chat.id,
             text=chat.content,
-            asker=self._asker(),
+            asker=asker_of(self.session),
             keep_frame=chat.keep_frame or chat.frame is not None,
         )
         self._feed.follow(chat.id)
-        if chat.frame is None:
-            self._own(asking.bring_frame(self.session_id, chat.id))
-        else:
-            self._own(asking.reuse_frame(self.session_id, chat.id, of=chat.frame))
+        self._own(self._bring_frame(chat))
         self._own(self._watch.until_ended(self.session_id, chat.id))
-        self._own(self._count_question())
         metrics.QUESTIONS.inc()
         await self._say(protocol.Queued(id=chat.id, position=position))
 
-    def _asker(self) -> str:
-        user = self.session.user_id
-        return f"user:{user}" if user else f"session:{self.session_id}"
+    async def _bring_frame(self, chat: protocol.Chat) -> None:
+        asking = self.process.asking
+        try:
+            if chat.frame is None:
+                await asking.bring_frame(self.session_id, chat.id)
+            else:
+                await asking.reuse_frame(self.session_id, chat.id, of=chat.frame)
+        finally:
+            # Counted only now: the database's thread would keep the frame's waiting.
+            self._own(self._count_question())
 
     async def _resume(self, resume: protocol.Resume) -> None:
         for message in await self._feed.resume(resume.id, after=resume.after):
@@ -314,7 +318,7 @@ class SessionConsumer(AsyncWebsocketConsumer):
             prompt=message.prompt,
             rate=rate,
             refresh=settings.LIVE_REFRESH_SECONDS,
-            asker=self._asker(),
+            asker=asker_of(self.session),
             follow=self._follow_live,
             leave=self._feed.drop,
             refused=self._say_error,

@@ -1,9 +1,11 @@
 """The last turns of a session's conversation, in Redis with the session's life time."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 
 from redis.asyncio import Redis
+from redis.asyncio.client import Pipeline
 
 from apps.inference.prompts import Turn
 
@@ -18,17 +20,18 @@ class Conversation:
     """
 
     def __init__(self, redis: Redis, session_id: str, *, turns: int, ttl: int) -> None:
-        self._redis = redis
+        self.redis = redis
         self._key = f"conversation:{session_id}"
         self._turns = turns
         self._ttl = ttl
 
-    async def load(self) -> list[Turn]:
-        """Return the turns that are kept."""
-        if not self._turns:
-            return []
-        raw = await self._redis.lrange(self._key, -self._turns, -1)
-        return [Turn(**json.loads(item)) for item in raw]
+    def add_load(self, trip: Pipeline) -> None:
+        """Have a pipeline bring what `read` takes."""
+        trip.lrange(self._key, -max(1, self._turns), -1)
+
+    def read(self, found: Sequence[bytes]) -> list[Turn]:
+        """Return the turns that are kept, oldest first, from what Redis gave."""
+        return [Turn(**json.loads(item)) for item in found] if self._turns else []
 
     async def add(self, turn: Turn) -> None:
         """Append a turn; beyond the limit the older half goes at once.
@@ -38,13 +41,13 @@ class Conversation:
         """
         if not self._turns:
             return
-        async with self._redis.pipeline(transaction=True) as pipe:
+        async with self.redis.pipeline(transaction=True) as pipe:
             pipe.rpush(self._key, json.dumps(asdict(turn)))
             pipe.expire(self._key, self._ttl)
             count, _ = await pipe.execute()
         if count > self._turns:
-            await self._redis.ltrim(self._key, self._turns // 2 - self._turns, -1)
+            await self.redis.ltrim(self._key, self._turns // 2 - self._turns, -1)
 
     async def forget(self) -> None:
         """Delete the conversation."""
-        await self._redis.delete(self._key)
+        await self.redis.delete(self._key)

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from redis.asyncio import Redis
+from redis.asyncio.client import Pipeline
 
 from apps.chat import presence
-from apps.chat.questions import LEASE, LIVE, QUESTION, QUEUE, RUNNING, member
+from apps.chat.questions import LEASE, LIVE, QUESTION, QUEUE, RUNNING, Question, member
 
 ROTATION = "turns:askers"
 LIVE_FRAMES = "turns:live"
@@ -59,7 +60,7 @@ local function claim(name)
     redis.call('HSET', question, 'state', 'running')
     redis.call('SET', '{LEASE}' .. name, ARGV[1], 'PX', ARGV[2])
     redis.call('ZADD', KEYS[3], ARGV[3], name)
-    return {{session, string.sub(name, colon + 1)}}
+    return {{session, string.sub(name, colon + 1), redis.call('HGETALL', question)}}
 end
 local answers = {{}}
 for _, name in ipairs(redis.call('ZRANGE', KEYS[3], 0, -1)) do
@@ -99,18 +100,20 @@ return 1
 """
 # Before the asker's next question come its own that wait, and of every other asker one for each
 # round until then: those who stand before it in the rotation have a turn in the last round too.
-_PLACE = f"""
-local own = redis.call('LLEN', '{OF_ASKER}' .. ARGV[1])
-local passed, place = false, own + 1
-for _, asker in ipairs(redis.call('LRANGE', KEYS[1], 0, -1)) do
-    if asker == ARGV[1] then
-        passed = true
-    else
-        local rounds = passed and own or own + 1
-        place = place + math.min(redis.call('LLEN', '{OF_ASKER}' .. asker), rounds)
+PLACE_FUNCTION = f"""
+local function place_of(asker, rotation)
+    local own = redis.call('LLEN', '{OF_ASKER}' .. asker)
+    local passed, place = false, own + 1
+    for _, other in ipairs(redis.call('LRANGE', rotation, 0, -1)) do
+        if other == asker then
+            passed = true
+        else
+            local rounds = passed and own or own + 1
+            place = place + math.min(redis.call('LLEN', '{OF_ASKER}' .. other), rounds)
+        end
     end
+    return place
 end
-return place
 """
 
 
@@ -134,17 +137,24 @@ class FairQueue:
         Args:
             frame_id: names its stored frame, empty when it has one already.
         """
+        async with self.redis.pipeline(transaction=False) as trip:
+            self.add_push(trip, session_id, question_id, frame_id=frame_id)
+            (waits,) = await trip.execute()
+        return bool(waits)
+
+    def add_push(self, trip: Pipeline, session_id: str, question_id: str, *, frame_id: str) -> None:
+        """Have ``push`` done by a pipeline, whose result for it is 1 or 0."""
         name = member(session_id, question_id)
         lately = f"{presence.LATELY}{session_id}"
         grace_ms = max(1, round(self.grace * 1000))
-        script = self.redis.register_script(_PUSH)
         keys = [f"{QUESTION}{name}", ROTATION, LIVE_FRAMES, lately]
-        return bool(await script(keys=keys, args=[name, frame_id, grace_ms, self.ttl]))
+        # Not by its hash: redis-py would make a trip of its own to ask whether Redis knows it.
+        trip.eval(_PUSH, len(keys), *keys, name, frame_id, grace_ms, self.ttl)
 
     async def take(
         self, *, worker: str, lease_ms: int, now: float, per_asker: int
-    ) -> tuple[str, str] | None:
-        """Claim the question whose turn it is: its session's id and its own, or ``None``.
+    ) -> Question | None:
+        """Claim the question whose turn it is, or ``None``.
 
         Those that have ended are passed over; those whose asker has left end here.
 
@@ -164,12 +174,12 @@ class FairQueue:
             self.ttl,
         ]
         taken: Any = await script(keys=keys, args=args)
-        return (taken[0].decode(), taken[1].decode()) if taken else None
+        if not taken:
+            return None
+        session_id, question_id, fields = taken
+        raw = dict(zip(fields[::2], fields[1::2], strict=True))
+        return Question.read(session_id.decode(), question_id.decode(), raw)
 
     async def unpark(self) -> bool:
         """After an answer: return whether a call that found no turn is to be made again."""
         return bool(await self.redis.register_script(_UNPARK)(keys=[PARKED]))
-
-    async def place(self, asker: str) -> int:
-        """Return which place the asker's next question would have, 1 for the next of all."""
-        return int(await self.redis.register_script(_PLACE)(keys=[ROTATION], args=[asker]))

@@ -5,7 +5,7 @@ Runs in an inference worker. Knows Redis keys only through its stores.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import aclosing, suppress
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -17,6 +17,8 @@ from apps.chat.conversation import Conversation
 from apps.chat.events import Events
 from apps.chat.fairness import FairQueue
 from apps.chat.figures import Figures
+from apps.chat.known_preferences import KnownPreferences
+from apps.chat.preferences import GenerationConfig, shaped
 from apps.chat.protocol import FrameInfo
 from apps.chat.questions import Question, QuestionStore, State
 from apps.frames.store import FrameStore
@@ -62,21 +64,6 @@ class AnswerLost(Exception):
     """The question is no longer this worker's: cancelled, ended, or given to another attempt."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class GenerationConfig:
-    """What shapes an answer.
-
-    Attributes:
-        system_prompt: the model's instructions.
-        max_tokens: longest answer, tokens.
-        context_tokens: the model's context, prompt and answer together, tokens.
-    """
-
-    system_prompt: str
-    max_tokens: int
-    context_tokens: int
-
-
 @dataclass
 class _Progress:
     """What is known of an answer while it streams; times are monotonic seconds."""
@@ -94,7 +81,7 @@ class Generation:
     Attributes:
         worker: this worker's name, written into the lease.
         conversation: makes the conversation of a session id.
-        config_for: tells what shapes the answers of a session id.
+        config: what shapes an answer for who has no preferences.
     """
 
     worker: str
@@ -105,7 +92,8 @@ class Generation:
     conversation: Callable[[str], Conversation]
     events: Events
     servers: ModelServers
-    config_for: Callable[[str], Awaitable[GenerationConfig]]
+    preferences: KnownPreferences
+    config: GenerationConfig
 
     async def answer_next(self, *, per_asker: int) -> Answered | None:
         """Answer the question whose turn it is; ``None`` when none has.
@@ -113,17 +101,16 @@ class Generation:
         Args:
             per_asker: answers that one asker may have under way.
         """
-        taken = await self.turns.take(
+        question = await self.turns.take(
             worker=self.worker,
             lease_ms=LEASE_MS,
             now=time.time(),
             per_asker=per_asker,
         )
-        if taken is None:
+        if question is None:
             return None
-        question = await self.questions.load(*taken)
-        outcome = await self._guarded(question) if question else "skipped"
-        return Answered(taken[0], outcome, parked=await self.turns.unpark())
+        outcome = await self._guarded(question)
+        return Answered(question.session_id, outcome, parked=await self.turns.unpark())
 
     async def _guarded(self, question: Question) -> Outcome:
         work = asyncio.create_task(self._answer(question))
@@ -184,25 +171,10 @@ class Generation:
         return ours
 
     async def _generate(self, question: Question) -> tuple[dict[str, Any], str]:
-        frame, config = await asyncio.gather(
-            self.frames.get(question.session_id, question.frame_id),
-            self.config_for(question.session_id),
-        )
+        frame, history, config = await self._gather(question)
         if frame is None:
             raise AnswerFailed("no_frame", "The frame expired before the model was free for it.")
-        messages = await self._messages(question, frame, config)
-        requested_at_epoch = time.time()
-        progress = _Progress(requested_at=time.monotonic())
-        await self._stream(question, messages, progress, max_tokens=config.max_tokens)
-        return self._response(question, frame, progress, requested_at_epoch), progress.text
-
-    async def _messages(
-        self, question: Question, frame: EncodedFrame, config: GenerationConfig
-    ) -> list[dict[str, Any]]:
-        history = []
-        if not question.live:
-            history = await self.conversation(question.session_id).load()
-        return build_messages(
+        messages = build_messages(
             question.text,
             frame=frame,
             system_prompt=config.system_prompt,
@@ -212,6 +184,26 @@ class Generation:
                 response_tokens=config.max_tokens,
             ),
             frame_name=question.frame_id,
+        )
+        requested_at_epoch = time.time()
+        progress = _Progress(requested_at=time.monotonic())
+        await self._stream(question, messages, progress, max_tokens=config.max_tokens)
+        return self._response(question, frame, progress, requested_at_epoch), progress.text
+
+    async def _gather(
+        self, question: Question
+    ) -> tuple[EncodedFrame | None, list[Turn], GenerationConfig]:
+        """What the prompt is made of, in one trip to Redis."""
+        conversation = self.conversation(question.session_id)
+        async with self.questions.redis.pipeline(transaction=False) as trip:
+            self.frames.add_get(trip, question.session_id, question.frame_id)
+            self.preferences.add_load(trip, question.asker)
+            conversation.add_load(trip)
+            frame, known, turns = await trip.execute()
+        return (
+            self.frames.read(frame),
+            [] if question.live else conversation.read(turns),
+            shaped(self.config, await self.preferences.of(question.asker, known)),
         )
 
     async def _stream(

@@ -1,9 +1,5 @@
 """How often somebody may do something."""
 
-import time
-
-from redis.asyncio import Redis
-
 
 class TokenBucket:
     """Allows ``per_minute`` actions a minute, in bursts of as many.
@@ -29,17 +25,3 @@ class TokenBucket:
             return False
         self._level -= 1
         return True
-
-
-async def within_rate(redis: Redis, who: str, *, per_minute: int) -> bool:
-    """Count one action of ``who`` in this minute, over all processes; ``False`` beyond the limit.
-
-    Args:
-        who: a key without personal content, such as a user's id.
-    """
-    key = f"rate:{who}:{int(time.time() // 60)}"
-    async with redis.pipeline(transaction=True) as pipe:
-        pipe.incr(key)
-        pipe.expire(key, 120)
-        used, _ = await pipe.execute()
-    return int(used) <= per_minute

@@ -2,13 +2,26 @@
 
 from dataclasses import dataclass, replace
 
-from apps.chat.generation import GenerationConfig
-
 SHORTEST_TOKENS = 16
 _LENGTHS = {
     "short": "Answer in one short sentence.",
     "long": "Answer in detail, in several sentences.",
 }
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerationConfig:
+    """What shapes an answer.
+
+    Attributes:
+        system_prompt: the model's instructions.
+        max_tokens: longest answer, tokens.
+        context_tokens: the model's context, prompt and answer together, tokens.
+    """
+
+    system_prompt: str
+    max_tokens: int
+    context_tokens: int
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,6 @@ import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextvars import Context
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, Protocol
 
 from channels.db import database_sync_to_async
@@ -17,7 +16,7 @@ from apps.chat.services import Services, privacy_policy, services
 from apps.chat.shutdown import before_shutdown
 from apps.frames import privacy
 from apps.frames.privacy import PrivacyPolicy
-from apps.frames.store import FrameStore
+from apps.frames.types import EncodedFrame
 from apps.live_settings.current import REFRESH_SECONDS, current, refresh
 from apps.streaming.capture import Wish, snapshot
 from apps.streaming.host import MediaHost
@@ -69,15 +68,10 @@ def ask_limits() -> AskLimits:
     )
 
 
-async def take_snapshot(
-    store: FrameStore, peer: PeerSession, *, session_id: str, frame_id: str, wish: Wish
-) -> object:
-    """Take a frame with the privacy filters and sizes in force and store it."""
+async def take_snapshot(peer: PeerSession, *, wish: Wish) -> EncodedFrame:
+    """Take a frame with the privacy filters and sizes in force."""
     return await snapshot(
         peer,
-        store=store,
-        session_id=session_id,
-        frame_id=frame_id,
         policy=privacy_policy(),
         max_edge=settings.FRAME_MAX_EDGE,
         quality=settings.JPEG_QUALITY,
@@ -115,7 +109,7 @@ def build_process(host: MediaHost) -> ChatProcess:
         frames=parts.frames,
         events=parts.events,
         host=host,
-        snapshot=partial(take_snapshot, parts.frames),
+        snapshot=take_snapshot,
         limits=ask_limits,
         wait=settings.FRAME_WAIT_SECONDS,
     )

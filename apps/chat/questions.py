@@ -6,9 +6,10 @@ A hash holds the question's state, a list the answer's batches: batch ``seq`` is
 
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, cast
+from typing import Any, Self, cast
 
 from redis.asyncio import Redis
 
@@ -67,6 +68,23 @@ class Question:
     asker: str
     keep_frame: bool
 
+    @classmethod
+    def read(cls, session_id: str, question_id: str, raw: Mapping[bytes, bytes]) -> Self:
+        """Return the question that a hash holds."""
+        return cls(
+            session_id=session_id,
+            id=question_id,
+            text=raw[b"text"].decode(),
+            live=raw[b"live"] == b"1",
+            asked_at=float(raw[b"asked_at"]),
+            state=State(raw[b"state"].decode()),
+            frame_id=raw[b"frame_id"].decode(),
+            attempt=int(raw[b"attempt"]),
+            outcome=json.loads(raw.get(b"outcome", b"{}")),
+            asker=raw[b"asker"].decode(),
+            keep_frame=raw[b"keep"] == b"1",
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Depth:
@@ -89,16 +107,20 @@ class Depth:
         return (self.questions + self.live) * self.seconds / max(1, self.running)
 
 
-_CREATE = """
-if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
-redis.call('HSET', KEYS[1], 'text', ARGV[1], 'live', ARGV[2], 'asked_at', ARGV[3],
-    'state', 'waiting', 'frame_id', '', 'attempt', '1', 'asker', ARGV[7], 'keep', ARGV[8])
-redis.call('EXPIRE', KEYS[1], ARGV[4])
-redis.call('SADD', KEYS[2], ARGV[5])
-redis.call('EXPIRE', KEYS[2], ARGV[4])
-redis.call('ZADD', KEYS[3], ARGV[3], ARGV[6])
-return 1
+# Keys 1 to 3 and arguments 1 to 8 are those of `QuestionStore.creation`.
+CREATE_FUNCTION = """
+local function create()
+    if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
+    redis.call('HSET', KEYS[1], 'text', ARGV[1], 'live', ARGV[2], 'asked_at', ARGV[3],
+        'state', 'waiting', 'frame_id', '', 'attempt', '1', 'asker', ARGV[7], 'keep', ARGV[8])
+    redis.call('EXPIRE', KEYS[1], ARGV[4])
+    redis.call('SADD', KEYS[2], ARGV[5])
+    redis.call('EXPIRE', KEYS[2], ARGV[4])
+    redis.call('ZADD', KEYS[3], ARGV[3], ARGV[6])
+    return 1
+end
 """
+_CREATE = f"{CREATE_FUNCTION} return create()"
 # A second attempt is allowed once, only while running, without a lease and without any token out.
 _RETRY = """
 if redis.call('HGET', KEYS[1], 'state') ~= 'running' then return 0 end
@@ -185,12 +207,28 @@ class QuestionStore:
             asker: whose questions take turns as one, such as a user's id.
             keep_frame: its frame may be asked about again.
         """
+        keys, args = self.creation(
+            session_id, question_id, text=text, live=live, asker=asker, keep_frame=keep_frame
+        )
+        return bool(await self.redis.register_script(_CREATE)(keys=keys, args=args))
+
+    def creation(
+        self,
+        session_id: str,
+        question_id: str,
+        *,
+        text: str,
+        live: bool,
+        asker: str,
+        keep_frame: bool,
+    ) -> tuple[list[str], list[str | int | float]]:
+        """Return the keys and arguments of ``CREATE_FUNCTION`` for a question asked now."""
         keys = [
             self._key(session_id, question_id),
             self._index(session_id),
             LIVE if live else QUEUE,
         ]
-        args: list[str | int | float] = [
+        return keys, [
             text,
             int(live),
             time.time(),
@@ -200,27 +238,12 @@ class QuestionStore:
             asker,
             int(keep_frame),
         ]
-        return bool(await self.redis.register_script(_CREATE)(keys=keys, args=args))
 
     async def load(self, session_id: str, question_id: str) -> Question | None:
         """Return the question, ``None`` when unknown or expired."""
         key = self._key(session_id, question_id)
         raw = cast("dict[bytes, bytes]", await self.redis.hgetall(key))
-        if b"state" not in raw:
-            return None
-        return Question(
-            session_id=session_id,
-            id=question_id,
-            text=raw[b"text"].decode(),
-            live=raw[b"live"] == b"1",
-            asked_at=float(raw[b"asked_at"]),
-            state=State(raw[b"state"].decode()),
-            frame_id=raw[b"frame_id"].decode(),
-            attempt=int(raw[b"attempt"]),
-            outcome=json.loads(raw.get(b"outcome", b"{}")),
-            asker=raw[b"asker"].decode(),
-            keep_frame=raw[b"keep"] == b"1",
-        )
+        return Question.read(session_id, question_id, raw) if b"state" in raw else None
 
     async def renew(
         self, session_id: str, question_id: str, *, attempt: int, lease_ms: int

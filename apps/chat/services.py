@@ -9,6 +9,7 @@ from apps.chat.conversation import Conversation
 from apps.chat.events import Events
 from apps.chat.fairness import FairQueue
 from apps.chat.figures import Figures
+from apps.chat.known_preferences import KnownPreferences
 from apps.chat.questions import QuestionStore
 from apps.chat.redis_client import async_redis
 from apps.frames.privacy import PrivacyPolicy
@@ -26,6 +27,7 @@ class Services:
     turns: FairQueue
     frames: FrameStore
     figures: Figures
+    preferences: KnownPreferences
 
     def conversation(self, session_id: str) -> Conversation:
         """Return the conversation of a session."""
@@ -54,6 +56,7 @@ def services_over(redis: Redis) -> Services:
         ),
         frames=FrameStore(redis, ttl=settings.FRAME_TTL_SECONDS),
         figures=Figures(redis),
+        preferences=KnownPreferences(redis, ttl=settings.SESSION_IDLE_SECONDS),
     )
 
 

@@ -6,14 +6,11 @@ from uuid import UUID
 
 from celery import shared_task
 from celery.signals import worker_ready, worker_shutdown
-from channels.db import database_sync_to_async
 from django.conf import settings
-from django.db import DatabaseError
 
 from apps.camera_sessions import lifecycle
-from apps.camera_sessions.models import CameraSession
-from apps.chat.generation import Answered, Generation, GenerationConfig, Outcome
-from apps.chat.preferences import AnswerPreferences, shaped
+from apps.chat.generation import Answered, Generation, Outcome
+from apps.chat.preferences import GenerationConfig
 from apps.chat.process_name import process_name
 from apps.chat.redis_client import async_redis
 from apps.chat.server_board import RedisBoard
@@ -22,7 +19,6 @@ from apps.chat.worker_loop import worker_loop
 from apps.inference.client import ModelServers
 from apps.live_settings.current import current, refresh
 
-NO_PREFERENCES = AnswerPreferences()
 # What an outcome adds to the session's row; a frame counts when the model was shown it.
 COUNTED: dict[Outcome, dict[str, int]] = {
     "answered": {"answers": 1, "frames": 1},
@@ -42,22 +38,6 @@ def model_servers() -> ModelServers:
         timeout_seconds=settings.MODEL_TIMEOUT_SECONDS,
         board=RedisBoard(async_redis(), worker=process_name(), ttl=settings.SESSION_IDLE_SECONDS),
     )
-
-
-def preferences_of(session_id: str) -> AnswerPreferences:
-    """Return how the session's user wants to be answered; the default without one."""
-    session = CameraSession.objects.filter(pk=session_id, user__isnull=False)
-    try:
-        chosen = session.values_list("user__answer_language", "user__answer_length").first()
-    except DatabaseError:  # An answer in the usual way is better than none.
-        chosen = None
-    return AnswerPreferences(language=chosen[0], length=chosen[1]) if chosen else NO_PREFERENCES
-
-
-async def config_for(session_id: str) -> GenerationConfig:
-    """Return what shapes the answers of a session now."""
-    preferences = await database_sync_to_async(preferences_of)(session_id)
-    return shaped(usual_config(), preferences)
 
 
 def usual_config() -> GenerationConfig:
@@ -92,7 +72,8 @@ async def generate() -> Answered | None:
         conversation=parts.conversation,
         events=parts.events,
         servers=model_servers(),
-        config_for=config_for,
+        preferences=parts.preferences,
+        config=usual_config(),
     )
     return await generation.answer_next(per_asker=current().max_answers_per_user)
 

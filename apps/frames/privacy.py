@@ -73,13 +73,7 @@ def apply(raw: RawFrame, policy: PrivacyPolicy, *, max_edge: int) -> FilteredFra
     pixels = _resize(raw, width=width, height=height)
     if policy.face_blur:
         _blur_faces(raw, pixels)
-    return FilteredFrame(
-        pixels=pixels,
-        captured_at=raw.captured_at,
-        source_width=raw.width,
-        source_height=raw.height,
-        seal=_SEAL,
-    )
+    return FilteredFrame(pixels=pixels, captured_at=raw.captured_at, seal=_SEAL)
 
 
 def load(policy: PrivacyPolicy) -> None:

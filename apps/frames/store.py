@@ -1,15 +1,14 @@
 """Encoded frames in Redis for a few seconds: the only place where frame keys are known."""
 
-import asyncio
 import re
 import struct
 from dataclasses import dataclass
 from typing import Final
 
 from redis.asyncio import Redis
+from redis.asyncio.client import Pipeline
 
-from apps.frames.encoding import encode
-from apps.frames.types import EncodedFrame, FilteredFrame
+from apps.frames.types import EncodedFrame
 
 _HEADER: Final = struct.Struct(">BHHd16s")
 """Layout version, width, height, captured_at (seconds since epoch), uuid; the JPEG follows."""
@@ -28,23 +27,29 @@ class FrameStore:
     redis: Redis
     ttl: float
 
-    async def put(
-        self, session_id: str, frame_id: str, frame: FilteredFrame, *, quality: int
-    ) -> EncodedFrame:
-        """Encode `frame` in a thread, store it and return what was stored.
+    async def put(self, session_id: str, frame_id: str, frame: EncodedFrame) -> None:
+        """Store `frame`. Only an encoded frame is accepted: TypeError for anything else."""
+        async with self.redis.pipeline(transaction=False) as trip:
+            self.add_put(trip, session_id, frame_id, frame)
+            await trip.execute()
 
-        Only a filtered frame is accepted: TypeError for anything else.
-        """
-        encoded = await asyncio.to_thread(encode, frame, quality=quality)
-        await self.redis.set(
-            _key(session_id, frame_id), _pack(encoded), px=max(1, round(self.ttl * 1000))
-        )
-        return encoded
+    def add_put(self, trip: Pipeline, session_id: str, frame_id: str, frame: EncodedFrame) -> None:
+        """Have `put` done by a pipeline, one trip to Redis together with what else it does."""
+        if not isinstance(frame, EncodedFrame):
+            raise TypeError("Only an encoded frame may be stored.")
+        trip.set(_key(session_id, frame_id), _pack(frame), px=max(1, round(self.ttl * 1000)))
 
     async def get(self, session_id: str, frame_id: str) -> EncodedFrame | None:
         """Return that frame, or None when it expired or never was."""
-        payload = await self.redis.get(_key(session_id, frame_id))
-        return _unpack(payload) if isinstance(payload, bytes) else None
+        return self.read(await self.redis.get(_key(session_id, frame_id)))
+
+    def add_get(self, trip: Pipeline, session_id: str, frame_id: str) -> None:
+        """Have a pipeline bring what `read` takes."""
+        trip.get(_key(session_id, frame_id))
+
+    def read(self, found: object) -> EncodedFrame | None:
+        """Return the frame in what Redis gave, None when there is none."""
+        return _unpack(found) if isinstance(found, bytes) else None
 
     async def keep(self, session_id: str, frame_id: str) -> None:
         """Keep one frame for `ttl` from now, and no other that was kept of that session.

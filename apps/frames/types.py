@@ -1,7 +1,7 @@
 """What a frame is on its way from the decoder to the model.
 
 Raw frames never leave the process: only `apps.frames.privacy.apply` turns a `RawFrame` into a
-`FilteredFrame`, and nothing else can be encoded or stored.
+`FilteredFrame`, nothing else can be encoded, and only what is encoded can be stored.
 """
 
 from __future__ import annotations
@@ -45,8 +45,6 @@ class FilteredFrame:
 
     pixels: NDArray[np.uint8]
     captured_at: float
-    source_width: int
-    source_height: int
     seal: object = field(repr=False)
 
     def __post_init__(self) -> None:

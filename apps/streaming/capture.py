@@ -1,16 +1,14 @@
-"""From the wish for a frame to a frame in the store."""
+"""From the wish for a frame to a frame that may leave the process."""
 
 import asyncio
 import time
-from dataclasses import dataclass
 from typing import Literal
 
 from apps.frames import privacy
-from apps.frames.encoding import model_size
+from apps.frames.encoding import encode, model_size
 from apps.frames.privacy import PrivacyPolicy
 from apps.frames.scene import Thumbnail, difference, thumbnail
-from apps.frames.store import FrameStore
-from apps.frames.types import RawFrame
+from apps.frames.types import EncodedFrame, RawFrame
 from apps.streaming import metrics
 from apps.streaming.errors import StreamStalled
 from apps.streaming.peer import PeerSession
@@ -34,24 +32,9 @@ class SceneUnchanged(Exception):
         self.captured_at = captured_at
 
 
-@dataclass(frozen=True)
-class StoredFrame:
-    """Names a stored frame; sizes in pixels as stored, `captured_at` seconds since epoch."""
-
-    frame_id: str
-    width: int
-    height: int
-    captured_at: float
-    source_width: int
-    source_height: int
-
-
 async def snapshot(
     peer: PeerSession,
     *,
-    store: FrameStore,
-    session_id: str,
-    frame_id: str,
     policy: PrivacyPolicy,
     max_edge: int,
     quality: int,
@@ -59,15 +42,14 @@ async def snapshot(
     timeout: float,
     wish: Wish = "asked",
     change_threshold: float = 0.0,
-) -> StoredFrame:
-    """Take the freshest frame, filter it, encode it and store it.
+) -> EncodedFrame:
+    """Take the freshest frame, filter it and encode it.
 
     Filtering and encoding run in a thread, off the event loop. `max_age` and `timeout` (seconds)
     bound the frame's age and the wait for a fresh one: pictures that are older than that when they
     get here are as good as none. A scene counts as unchanged when it differs by less than
     `change_threshold` (levels of grey; 0: it never does). Raises `CaptureFailed` (one of its
-    kinds), `apps.frames.privacy.FilterFailed`, `SceneUnchanged`, or Redis's own errors; nothing is
-    stored then.
+    kinds), `apps.frames.privacy.FilterFailed` or `SceneUnchanged`.
     """
     asked_at = time.monotonic()
     raw = await peer.capture(max_age=max_age, timeout=timeout)
@@ -76,19 +58,18 @@ async def snapshot(
     scene = thumbnail(raw) if wish != "asked" and change_threshold else None
     if wish == "live_if_changed" and _is_same(peer.scene, scene, threshold=change_threshold):
         raise _unchanged(raw, max_edge=max_edge)
-    frame = await asyncio.to_thread(privacy.apply, raw, policy, max_edge=max_edge)
-    encoded = await store.put(session_id, frame_id, frame, quality=quality)
+    # Both in one go: every change of thread waits for Python's lock.
+    frame = await asyncio.to_thread(_filtered_jpeg, raw, policy, max_edge=max_edge, quality=quality)
     if wish != "asked":
         peer.scene = scene
     metrics.SNAPSHOT_DURATION.observe(time.monotonic() - asked_at)
-    return StoredFrame(
-        frame_id=frame_id,
-        width=encoded.width,
-        height=encoded.height,
-        captured_at=encoded.captured_at,
-        source_width=frame.source_width,
-        source_height=frame.source_height,
-    )
+    return frame
+
+
+def _filtered_jpeg(
+    raw: RawFrame, policy: PrivacyPolicy, *, max_edge: int, quality: int
+) -> EncodedFrame:
+    return encode(privacy.apply(raw, policy, max_edge=max_edge), quality=quality)
 
 
 def _is_same(before: Thumbnail | None, now: Thumbnail | None, *, threshold: float) -> bool:

@@ -22,6 +22,6 @@ FRAME_AGE = Histogram(
 )
 SNAPSHOT_DURATION = Histogram(
     "qwencam_snapshot_seconds",
-    "From the wish for a frame to the filtered, encoded, stored frame.",
+    "From the wish for a frame to the filtered, encoded frame.",
     buckets=(0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )

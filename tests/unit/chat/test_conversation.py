@@ -7,7 +7,10 @@ from apps.inference.prompts import Turn
 
 
 async def questions(conversation: Conversation) -> list[str]:
-    return [turn.question for turn in await conversation.load()]
+    async with conversation.redis.pipeline(transaction=False) as trip:
+        conversation.add_load(trip)
+        (found,) = await trip.execute()
+    return [turn.question for turn in conversation.read(found)]
 
 
 async def test_the_older_half_goes_at_once_so_that_prompts_begin_alike(redis: Redis):

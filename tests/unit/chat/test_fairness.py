@@ -35,7 +35,7 @@ async def served(turns: FairQueue, *, per_asker: int = 99) -> list[str]:
     while taken := await turns.take(
         worker="w", lease_ms=5000, now=time.time(), per_asker=per_asker
     ):
-        order.append(taken[1])
+        order.append(taken.id)
     return order
 
 
@@ -101,7 +101,9 @@ async def test_questions_come_before_live_frames(turns: FairQueue):
 
 async def test_ids_may_have_colons(turns: FairQueue):
     await ask(turns, "ann", "a:b:c")
-    assert await turns.take(worker="w", lease_ms=5000, now=1.0, per_asker=99) == ("ann", "a:b:c")
+    taken = await turns.take(worker="w", lease_ms=5000, now=1.0, per_asker=99)
+    assert taken is not None
+    assert (taken.session_id, taken.id) == ("ann", "a:b:c")
 
 
 async def test_a_taken_question_runs_and_is_leased(turns: FairQueue, questions: QuestionStore):
@@ -174,23 +176,6 @@ async def test_a_page_that_is_coming_back_keeps_its_turn(turns: FairQueue, redis
     await presence.withdraw_socket(redis, "ann", "socket", grace=5)
     assert 0 < await redis.pttl(f"{presence.LATELY}ann") <= 5000
     assert await served(turns) == ["a1"]
-
-
-async def test_the_place_is_the_one_the_turns_give(turns: FairQueue):
-    async def place_and_ask(asker: str, question_id: str) -> None:
-        places[question_id] = await turns.place(asker)
-        await ask(turns, asker, question_id)
-
-    places: dict[str, int] = {}
-    await ask(turns, "flood", *(f"f{number}" for number in range(5)))
-    await ask(turns, "bob", "b1", "b2", "b3")
-    assert await turns.place("flood") == 5 + 3 + 1
-    await place_and_ask("ann", "a1")
-    await place_and_ask("ann", "a2")
-    order = await served(turns)
-    assert places == {"a1": 3, "a2": 6}
-    assert (order.index("a1") + 1, order.index("a2") + 1) == (3, 6)
-    assert await turns.place("ann") == 1
 
 
 async def test_nothing_is_kept_for_ever(turns: FairQueue, redis: Redis):

@@ -14,8 +14,10 @@ from apps.chat.live import LiveMode
 from apps.chat.protocol import Error, LiveText, ProtocolError, ServerMessage
 from apps.chat.questions import QuestionStore, State
 from apps.frames.store import FrameStore
+from apps.frames.types import EncodedFrame
 from apps.streaming.capture import SceneUnchanged, Wish
 
+PICTURE = EncodedFrame(jpeg=b"", width=448, height=336, captured_at=0.001, uuid="0" * 32)
 FRAME = {"age_ms": 5, "width": 448, "height": 336, "captured_at": 1}
 LIMITS = AskLimits(chars=100, per_minute=60, depth=4, stale_seconds=60)
 
@@ -60,12 +62,12 @@ class World:
         )
         return self.mode
 
-    async def snapshot(self, peer: object, *, session_id: str, frame_id: str, wish: Wish) -> object:
+    async def snapshot(self, peer: object, *, wish: Wish) -> EncodedFrame:
         self.wishes.append(wish)
         if wish == "live_if_changed" and not self.changed:
             raise SceneUnchanged(width=448, height=336, captured_at=time.time())
         self.changed = False
-        return frame_id
+        return PICTURE
 
     async def refuse(self, error: ProtocolError) -> None:
         self.refused.append(error.code)
@@ -74,17 +76,15 @@ class World:
         """The worker: answers the question whose turn it is."""
         if not self.model_is_free:
             return
-        taken = await self.turns.take(worker="w", lease_ms=5000, now=time.time(), per_asker=9)
-        assert taken is not None
-        question = await self.questions.load(*taken)
+        question = await self.turns.take(worker="w", lease_ms=5000, now=time.time(), per_asker=9)
         assert question is not None
         self.asked.append(question.text)
         state, outcome = State.DONE, {"inference_time": 0.1, "frame": FRAME}
         outcome["text"] = f"Answer {len(self.asked)}."
         if self.fails:
             state, outcome = State.FAILED, {"error": "model_unavailable", "detail": "."}
-        await self.questions.finish(*taken, state=state, outcome=outcome)
-        await self.answer_finished(*taken)
+        await self.questions.finish(question.session_id, question.id, state=state, outcome=outcome)
+        await self.answer_finished(question.session_id, question.id)
 
     async def answer_finished(self, session_id: str, question_id: str) -> None:
         assert self.mode.owns(question_id)

@@ -1,14 +1,9 @@
 """What a user's preferences make of a request to the model."""
 
-from uuid import uuid4
-
 import pytest
 
-from apps.accounts.models import AnswerLength, User
-from apps.camera_sessions.models import CameraSession
-from apps.chat.generation import GenerationConfig
-from apps.chat.preferences import AnswerPreferences, shaped
-from apps.chat.tasks import preferences_of
+from apps.accounts.models import AnswerLength
+from apps.chat.preferences import AnswerPreferences, GenerationConfig, shaped
 
 CONFIG = GenerationConfig(system_prompt="You see.", max_tokens=120, context_tokens=4096)
 
@@ -50,12 +45,3 @@ def test_bounds(usual, context, short, long):
 def test_every_length_is_known():
     configs = {shaped(CONFIG, AnswerPreferences(length=length)) for length in AnswerLength.values}
     assert len(configs) == len(AnswerLength)
-
-
-def test_preferences_are_those_of_the_sessions_user(db):
-    owner = User.objects.create_user("owner", answer_language="German", answer_length="long")
-    User.objects.create_user("stranger", answer_language="French")
-    mine, anonymous = CameraSession.objects.create(user=owner), CameraSession.objects.create()
-    assert preferences_of(str(mine.pk)) == AnswerPreferences(language="German", length="long")
-    assert preferences_of(str(anonymous.pk)) == AnswerPreferences()
-    assert preferences_of(str(uuid4())) == AnswerPreferences()

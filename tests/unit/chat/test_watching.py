@@ -58,10 +58,9 @@ async def look(watch: Watch, *, age: float = 1.0) -> Question:
 
 
 async def claim(turns: FairQueue) -> None:
-    assert await turns.take(worker="w", lease_ms=60_000, now=time.time(), per_asker=99) == (
-        "s",
-        "q",
-    )
+    taken = await turns.take(worker="w", lease_ms=60_000, now=time.time(), per_asker=99)
+    assert taken is not None
+    assert (taken.session_id, taken.id) == ("s", "q")
 
 
 async def ask(turns: FairQueue, *, frame: bool = True, running: bool = False) -> None:

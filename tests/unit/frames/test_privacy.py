@@ -30,7 +30,6 @@ def test_a_frame_passes_at_the_models_size():
     raw = raw_frame(1280, 720, colour=(20, 200, 40))
     frame = apply(raw, PrivacyPolicy(), max_edge=448)
     assert (frame.width, frame.height) == (448, 252)
-    assert (frame.source_width, frame.source_height) == (1280, 720)
     assert frame.captured_at == raw.captured_at
     assert np.abs(frame.pixels.mean(axis=(0, 1)) - (20, 200, 40)).max() < 6
 
@@ -164,9 +163,7 @@ def test_threads_may_blur_at_once():
 def test_nobody_else_makes_a_filtered_frame():
     pixels = np.zeros((56, 56, 3), dtype=np.uint8)
     with pytest.raises(TypeError, match=r"privacy\.apply"):
-        FilteredFrame(
-            pixels=pixels, captured_at=0.0, source_width=56, source_height=56, seal=object()
-        )
+        FilteredFrame(pixels=pixels, captured_at=0.0, seal=object())
 
 
 def test_pixels_are_read_only():

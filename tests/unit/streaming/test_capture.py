@@ -1,7 +1,7 @@
-"""From the wish for a frame to the frame in the store.
+"""From the wish for a frame to an encoded frame.
 
-Guards: the stored frame carries its capture time; a picture that arrives older than the limit is
-never stored, and the user hears that the stream is stalled.
+Guards: the frame carries its capture time; a picture that arrives older than the limit is never
+let through, and the user hears that the stream is stalled.
 """
 
 import time
@@ -9,12 +9,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from redis.asyncio import Redis
 
 from apps.frames.privacy import PrivacyPolicy
-from apps.frames.store import FrameStore
-from apps.frames.types import RawFrame
-from apps.streaming.capture import StoredFrame, snapshot
+from apps.frames.types import EncodedFrame, RawFrame
+from apps.streaming.capture import snapshot
 from apps.streaming.errors import StreamStalled
 from tests.unit.frames.pictures import raw_frame
 
@@ -29,33 +27,22 @@ class Peer:
         return self.frame
 
 
-async def take(redis: Redis, frame: RawFrame) -> StoredFrame:
+async def take(frame: RawFrame) -> EncodedFrame:
     peer: Any = Peer(frame)
     return await snapshot(
-        peer,
-        store=FrameStore(redis, ttl=30),
-        session_id="s1",
-        frame_id="f1",
-        policy=PrivacyPolicy(),
-        max_edge=448,
-        quality=80,
-        max_age=2.0,
-        timeout=1.0,
+        peer, policy=PrivacyPolicy(), max_edge=448, quality=80, max_age=2.0, timeout=1.0
     )
 
 
-async def test_the_capture_time_goes_with_the_frame(redis: Redis):
+async def test_the_capture_time_goes_with_the_frame():
     frame = replace(raw_frame(1280, 720), captured_at=time.time() - 0.5)
-    stored = await take(redis, frame)
-    kept = await FrameStore(redis, ttl=30).get("s1", "f1")
-    assert kept is not None
-    assert stored.captured_at == kept.captured_at == frame.captured_at
-    assert (stored.width, stored.height, stored.source_width) == (448, 252, 1280)
+    taken = await take(frame)
+    assert taken.captured_at == frame.captured_at
+    assert (taken.width, taken.height) == (448, 252)
 
 
-async def test_a_picture_that_comes_too_late_is_a_stalled_stream(redis: Redis):
+async def test_a_picture_that_comes_too_late_is_a_stalled_stream():
     frame = replace(raw_frame(1280, 720), captured_at=time.time() - 2.1)
     with pytest.raises(StreamStalled) as failure:
-        await take(redis, frame)
+        await take(frame)
     assert failure.value.code == "stream_stalled"
-    assert await redis.keys("frame:*") == []
