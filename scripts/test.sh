@@ -84,5 +84,7 @@ stage "Import direction" "$bin/lint-imports"
 stage "Deployment checks" check_deploy
 stage "Migrations" check_migrations
 
-# --- Tests, each in whichever of two processes is free; pytest's own last line counts them ---------
-exec "$bin/pytest" -n 2 --dist loadgroup tests/unit tests/contract tests/e2e tests/stress "$@"
+# --- Tests in two processes (tests/scheduling.py); pytest's own last line counts them --------------
+# The long ones first, so that short ones are left to fill the end.
+exec "$bin/pytest" -n 2 --dist loadscope --no-loadscope-reorder \
+    tests/e2e tests/stress tests/contract tests/unit "$@"

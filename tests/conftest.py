@@ -5,6 +5,7 @@ import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pytest_django import Settings
@@ -15,6 +16,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from apps.live_settings import current as live_settings
 from tests.camera_client import CameraClient
 from tests.ports import free_port
+from tests.scheduling import ByPlatform
 from tests.stack import Stack
 from tests.stand_in_model import Script, StandInModel
 
@@ -58,6 +60,11 @@ class RedisServer:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByPlatform | None:
+    """Keep the tests of one platform in one process; `--dist worksteal` and others are let be."""
+    return ByPlatform(config, log) if config.getoption("dist") == "loadscope" else None
 
 
 @pytest.fixture(autouse=True)
