@@ -4,6 +4,8 @@ import asyncio
 import base64
 import json
 import time
+from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import cv2
@@ -12,6 +14,12 @@ import simplejpeg
 
 from apps.inference.prompts import PromptBudget, build_messages
 from deploy.benchmark.pictures import scene
+
+SYSTEM_PROMPT = "You see what the camera sees now."
+ANSWER_TOKENS = 64
+
+Usage = dict[str, int]
+"""`prompt_tokens` and `completion_tokens` of one answer."""
 
 
 class _Frame:
@@ -28,15 +36,27 @@ def _messages(number: int) -> list[dict[str, Any]]:
     return build_messages(
         f"What do you see? [bare-{number}]",
         frame=_Frame(number),
-        system_prompt="You are a helpful assistant.",
+        system_prompt=SYSTEM_PROMPT,
         history=[],
-        budget=PromptBudget(context_tokens=4096, response_tokens=128),
+        budget=PromptBudget(context_tokens=4096, response_tokens=ANSWER_TOKENS),
     )
 
 
-async def bare_tokens_per_second(model_url: str, *, clients: int, requests: int) -> float:
-    """Return what `clients` get together, `requests` each, one after the other."""
-    async with httpx.AsyncClient(timeout=120, trust_env=False) as http:
+def rate(usages: Sequence[Usage], *, seconds: float) -> dict[str, float]:
+    """Return the tokens of answers that came over `seconds`, a second, and the requests' sizes."""
+    answered = sum(usage["completion_tokens"] for usage in usages)
+    asked = sum(usage["prompt_tokens"] for usage in usages)
+    return {
+        "tokens_per_second": round(answered / seconds, 2),
+        "answers": len(usages),
+        "tokens_an_answer": round(answered / len(usages), 1),
+        "tokens_a_prompt": round(asked / len(usages), 1),
+    }
+
+
+async def ask(model_url: str, *, clients: int, requests: int) -> dict[str, float]:
+    """Return the rate that `clients` get together, `requests` each, one after the other."""
+    async with httpx.AsyncClient(timeout=600, trust_env=False) as http:
         models = (await http.get(f"{model_url}/models")).json()
         model = models["data"][0]["id"]
         salt = int(time.time()) % 100_000 * 10_000
@@ -45,26 +65,29 @@ async def bare_tokens_per_second(model_url: str, *, clients: int, requests: int)
             for client in range(clients)
         ]
         began = time.monotonic()
-        counts = await asyncio.gather(*(_ask_all(http, model_url, each) for each in bodies))
-        return sum(counts) / (time.monotonic() - began)
+        usages = await asyncio.gather(*(_ask_all(http, model_url, each) for each in bodies))
+        return rate([*chain(*usages)], seconds=time.monotonic() - began)
 
 
 def _body(model: str, number: int) -> dict[str, Any]:
     return {
         "model": model,
         "messages": _messages(number),
-        "max_tokens": 128,
+        "max_tokens": ANSWER_TOKENS,
+        "temperature": 0,
         "stream": True,
         "stream_options": {"include_usage": True},
     }
 
 
-async def _ask_all(http: httpx.AsyncClient, model_url: str, bodies: list[dict[str, Any]]) -> int:
-    tokens = 0
+async def _ask_all(
+    http: httpx.AsyncClient, model_url: str, bodies: list[dict[str, Any]]
+) -> list[Usage]:
+    usages: list[Usage] = []
     for body in bodies:
         async with http.stream("POST", f"{model_url}/chat/completions", json=body) as reply:
             async for line in reply.aiter_lines():
                 if line.startswith("data: {"):
-                    usage = json.loads(line[6:]).get("usage") or {}
-                    tokens += usage.get("completion_tokens", 0)
-    return tokens
+                    usage = json.loads(line[6:]).get("usage")
+                    usages += [usage] if usage else []
+    return usages

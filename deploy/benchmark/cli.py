@@ -5,10 +5,12 @@ import asyncio
 import os
 import sys
 import time
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 from deploy.benchmark import report, scenarios
+from deploy.benchmark.busy_vllm import BusyVllm
 from deploy.benchmark.children import PASSWORD_VARIABLE, ROOT, Child
 from deploy.benchmark.freshness import compare_releases
 from deploy.benchmark.platform import AnyPlatform, GivenPlatform, OwnPlatform
@@ -21,7 +23,7 @@ EXAMPLES = """examples:
   scripts/benchmark.py --churn 200
   scripts/benchmark.py --soak 60 --streams 10 --live --live-rate 0.5
   scripts/benchmark.py --streams 10,20,40 --web-servers 2
-  scripts/benchmark.py --throughput --model-url http://127.0.0.1:8100/v1
+  scripts/benchmark.py --throughput
   scripts/benchmark.py --freshness
 """
 
@@ -42,7 +44,11 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add("--codec", default="VP8", choices=["VP8", "H264"], help="what they are coded in")
     add("--churn", type=int, default=0, metavar="N", help="connects and disconnects")
     add("--soak", type=int, default=0, metavar="MINUTES", help="hold streams for long")
-    add("--throughput", action="store_true", help="8 questioners against a bare client")
+    add(
+        "--throughput",
+        action="store_true",
+        help="8 questioners against a bare client; a vLLM of its own",
+    )
     add("--questions-each", type=int, default=5, help="of each of the 8 questioners (5)")
     add("--freshness", action="store_true", help="compare ways of releasing frames; no platform")
     add("--no-chromium", action="store_true", help="compare them with aiortc as sender only")
@@ -105,44 +111,53 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
 
 async def _measure_platform(options: argparse.Namespace, results: dict[str, Any]) -> None:
     pace = {"first_token": options.first_token, "token": options.token, "tokens": options.tokens}
-    async with Child("model", pace) as model:
-        stand_in: str = (await model.note_with("base_url"))["base_url"]
-        model_url = options.model_url or stand_in
-        async with _platform(options, model_url) as platform:
-            if options.num_requests:
-                results["questions"] = {
-                    shape: await scenarios.ask(
-                        platform,
-                        model,
-                        questions=max(1, options.num_requests // 2),
-                        shape=shape,
-                        progress=progress,
-                    )
-                    for shape in ("asking", "idle")
-                }
-            if options.soak:
-                results["soak"] = await scenarios.soak(
+    async with AsyncExitStack() as stack:
+        model = await stack.enter_async_context(Child("model", pace))
+        model_url = await _model_url(options, model, stack)
+        platform = await stack.enter_async_context(_platform(options, model_url))
+        if options.num_requests:
+            results["questions"] = {
+                shape: await scenarios.ask(
                     platform,
-                    streams=max(options.streams or [10]),
-                    shape=options.shape,
-                    live=options.live_rate if options.live else 0.0,
-                    minutes=options.soak,
+                    model,
+                    questions=max(1, options.num_requests // 2),
+                    shape=shape,
                     progress=progress,
                 )
-            elif options.streams:
-                results["streams"] = await _hold_all(options, platform, model)
-            if options.churn:
-                results["churn"] = await scenarios.churn(
-                    platform, times=options.churn, progress=progress
-                )
-            if options.throughput:
-                results["throughput"] = await scenarios.throughput(
-                    platform,
-                    model_url,
-                    questioners=8,
-                    questions=options.questions_each,
-                    progress=progress,
-                )
+                for shape in ("asking", "idle")
+            }
+        if options.soak:
+            results["soak"] = await scenarios.soak(
+                platform,
+                streams=max(options.streams or [10]),
+                shape=options.shape,
+                live=options.live_rate if options.live else 0.0,
+                minutes=options.soak,
+                progress=progress,
+            )
+        elif options.streams:
+            results["streams"] = await _hold_all(options, platform, model)
+        if options.churn:
+            results["churn"] = await scenarios.churn(
+                platform, times=options.churn, progress=progress
+            )
+        if options.throughput:
+            results["throughput"] = await scenarios.throughput(
+                platform,
+                model_url,
+                questioners=8,
+                questions=options.questions_each,
+                progress=progress,
+            )
+
+
+async def _model_url(options: argparse.Namespace, model: Child, stack: AsyncExitStack) -> str:
+    """Where the model server is that the platform asks."""
+    if options.model_url:
+        return str(options.model_url)
+    if options.throughput and not options.server_url:
+        return await stack.enter_async_context(BusyVllm())
+    return str((await model.note_with("base_url"))["base_url"])
 
 
 async def _hold_all(options: argparse.Namespace, platform: Any, model: Child) -> list[Any]:
@@ -168,7 +183,8 @@ def _platform(options: argparse.Namespace, model_url: str) -> AnyPlatform:
         return GivenPlatform(
             options.server_url, options.username, options.password, options.web_pid
         )
-    return OwnPlatform(model_url=model_url, web_servers=options.web_servers)
+    settings = scenarios.THROUGHPUT_SETTINGS if options.throughput else {}
+    return OwnPlatform(model_url=model_url, settings=settings, web_servers=options.web_servers)
 
 
 def main(arguments: list[str]) -> int:

@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import tempfile
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -66,7 +65,7 @@ class OwnPlatform:
 
     async def __aenter__(self) -> Platform:
         """Start it and wait until it is ready."""
-        port, password = _free_port(), secrets.token_urlsafe(12)
+        port, password = free_port(), secrets.token_urlsafe(12)
         environment = {
             **os.environ,
             **self._settings,
@@ -92,7 +91,7 @@ class OwnPlatform:
                     raise RuntimeError("The platform did not come up:\n" + log.read_text())
                 await asyncio.sleep(0.2)
         first = find_web_server(psutil.Process(self._process.pid))
-        ports = [port] + [_free_port() for _ in range(self._web_servers - 1)]
+        ports = [port] + [free_port() for _ in range(self._web_servers - 1)]
         for further in ports[1:]:
             self._further.append(start_another(first, port, further))
             await _until_open(further)
@@ -154,15 +153,22 @@ def start_another(first: psutil.Process, port: int, further: int) -> psutil.Pope
 
 async def _until_open(port: int) -> None:
     async with asyncio.timeout(60):
-        while True:
-            with suppress(OSError):
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-                writer.close()
-                return
+        while not await is_open(port):  # noqa: ASYNC110  (no event tells of it)
             await asyncio.sleep(0.2)
 
 
-def _free_port() -> int:
+async def is_open(port: int) -> bool:
+    """Return whether something listens on that port of this machine."""
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
+def free_port() -> int:
+    """Return a port of this machine that nothing listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from deploy.benchmark import bare
 from deploy.benchmark.children import Child
 from deploy.benchmark.figures import question_figures, spread
 from deploy.benchmark.platform import Platform
@@ -210,28 +211,37 @@ async def churn(platform: Platform, *, times: int, progress: Progress) -> dict[s
     }
 
 
+THROUGHPUT_SETTINGS = {
+    "SYSTEM_PROMPT": bare.SYSTEM_PROMPT,
+    "RESPONSE_MAX_TOKENS": str(bare.ANSWER_TOKENS),
+    "HISTORY_TURNS": "0",
+}
+"""With these the platform's requests are as long as the bare client's."""
+
+
 async def throughput(
     platform: Platform, model_url: str, *, questioners: int, questions: int, progress: Progress
 ) -> dict[str, Any]:
     """Compare the tokens a second that questioners get with a bare client's, in turns."""
-    from deploy.benchmark.bare import bare_tokens_per_second
-
     rounds = []
     for number in range(3):
-        ours = await _platform_tokens_per_second(
+        ours = await _ask_the_platform(
             platform, questioners=questioners, questions=questions, turn=number, progress=progress
         )
         progress(f"bare client, round {number + 1}", 0, 1)
-        bare = await bare_tokens_per_second(model_url, clients=questioners, requests=questions)
+        alone = await bare.ask(model_url, clients=questioners, requests=questions)
         progress(f"bare client, round {number + 1}", 1, 1)
-        rounds.append({"platform": round(ours, 1), "bare": round(bare, 1)})
-    shares = [100 * each["platform"] / each["bare"] for each in rounds if each["bare"]]
+        rounds.append({"platform": ours, "bare": alone})
+    shares = [
+        100 * each["platform"]["tokens_per_second"] / each["bare"]["tokens_per_second"]
+        for each in rounds
+    ]
     return {"questioners": questioners, "rounds": rounds, "share_percent": spread(shares)}
 
 
-async def _platform_tokens_per_second(
+async def _ask_the_platform(
     platform: Platform, *, questioners: int, questions: int, turn: int, progress: Progress
-) -> float:
+) -> dict[str, float]:
     config = {
         **_login(platform),
         "role": "crowd",
@@ -250,6 +260,5 @@ async def _platform_tokens_per_second(
     async with Child("client", config, on_note=note) as client:
         await client.finish()
     notes = [line for line in client.notes if "ended_at" in line]
-    tokens = sum(line["usage"]["completion_tokens"] for line in notes)
     lasted = max(line["ended_at"] for line in notes) - min(line["sent_at"] for line in notes)
-    return float(tokens / lasted)
+    return bare.rate([line["usage"] for line in notes], seconds=lasted)

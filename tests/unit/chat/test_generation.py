@@ -1,0 +1,160 @@
+"""The worker's hold on a question: it outlasts Redis's absence, and ends when another has it."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from apps.chat import generation
+from apps.chat.conversation import Conversation
+from apps.chat.fairness import FairQueue
+from apps.chat.figures import Figures
+from apps.chat.generation import Answered, Generation
+from apps.chat.known_preferences import KnownPreferences
+from apps.chat.preferences import GenerationConfig
+from apps.chat.questions import QuestionStore, State
+from apps.frames.store import FrameStore
+from apps.frames.types import EncodedFrame
+from apps.inference.client import Delta, Usage
+
+PICTURE = EncodedFrame(jpeg=b"jpeg", width=448, height=336, captured_at=1.0, uuid="0" * 32)
+
+
+class Questions(QuestionStore):
+    """Plays a Redis that is away for the first renewals."""
+
+    away = 0
+    renewals = 0
+
+    async def renew(
+        self, session_id: str, question_id: str, *, attempt: int, lease_ms: int
+    ) -> bool:
+        self.renewals += 1
+        if self.renewals <= self.away:
+            raise RedisConnectionError
+        return await super().renew(session_id, question_id, attempt=attempt, lease_ms=lease_ms)
+
+
+class Model:
+    """Answers when told to."""
+
+    def __init__(self) -> None:
+        self.free = asyncio.Event()
+        self.asked = asyncio.Event()
+        self.closed = False
+
+    async def stream_chat(self, *_: Any, **__: Any) -> AsyncGenerator[Delta | Usage, None]:
+        self.asked.set()
+        try:
+            await self.free.wait()
+            yield Delta("A red circle.")
+            yield Usage(10, 4, "stop")
+        finally:
+            self.closed = True
+
+
+class Events:
+    """Hears what sockets would be told."""
+
+    def __init__(self) -> None:
+        self.finished: list[str] = []
+
+    async def answer_batch(self, session_id: str, question_id: str, *, seq: int, text: str) -> None:
+        pass
+
+    async def answer_finished(self, session_id: str, question_id: str) -> None:
+        self.finished.append(question_id)
+
+
+class World:
+    """One question that waits with its frame, and the parts that answer it."""
+
+    def __init__(self, redis: Redis) -> None:
+        self.questions = Questions(redis, ttl=60)
+        self.turns = FairQueue(redis, grace=5, ttl=60)
+        self.frames = FrameStore(redis, ttl=30)
+        self.model, self.events = Model(), Events()
+        parts: dict[str, Any] = {"events": self.events, "servers": self.model}
+        self.generation = Generation(
+            worker="w",
+            questions=self.questions,
+            turns=self.turns,
+            frames=self.frames,
+            figures=Figures(redis),
+            conversation=lambda session: Conversation(redis, session, turns=6, ttl=60),
+            preferences=KnownPreferences(redis, ttl=60),
+            config=GenerationConfig(system_prompt="You see.", max_tokens=64, context_tokens=4096),
+            **parts,
+        )
+
+    async def ask(self) -> None:
+        await self.questions.create("s", "q", text="What?", live=False, asker="session:s")
+        await self.frames.put("s", "f", PICTURE)
+        assert await self.turns.push("s", "q", frame_id="f")
+
+    async def answer(self) -> asyncio.Task[Answered | None]:
+        """Begin to answer; return once the model has been asked."""
+        task = asyncio.create_task(self.generation.answer_next(per_asker=9))
+        await asyncio.wait_for(self.model.asked.wait(), 10)
+        return task
+
+    async def until_renewed(self, times: int) -> None:
+        async with asyncio.timeout(10):
+            while self.questions.renewals < times:
+                await asyncio.sleep(0.005)
+
+
+@pytest.fixture
+async def world(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> World:
+    monkeypatch.setattr(generation, "LEASE_RENEWAL_SECONDS", 0.01)
+    world = World(redis)
+    await world.ask()
+    return world
+
+
+async def test_an_answer_is_whole_and_its_frame_gone(world: World):
+    task = await world.answer()
+    world.model.free.set()
+    assert await task == Answered("s", "answered", parked=False)
+    assert world.events.finished == ["q"]
+    assert await world.questions.batches("s", "q", after=0) == ["A red circle."]
+    question = await world.questions.load("s", "q")
+    assert question is not None
+    assert question.state is State.DONE
+    assert question.outcome["usage"] == {"prompt_tokens": 10, "completion_tokens": 4}
+    assert await world.frames.get("s", "f") is None
+
+
+async def test_while_redis_is_away_the_answer_goes_on(world: World):
+    world.questions.away = 5
+    task = await world.answer()
+    await world.until_renewed(6)
+    world.model.free.set()
+    answered = await task
+    assert answered is not None
+    assert answered.outcome == "answered"
+
+
+async def test_who_has_lost_the_question_stops_the_model(world: World):
+    task = await world.answer()
+    await world.questions.finish("s", "q", state=State.FAILED, outcome={"error": "cancelled"})
+    answered = await asyncio.wait_for(task, 10)
+    assert answered is not None
+    assert answered.outcome == "skipped"
+    assert world.model.closed
+    assert await world.questions.batches("s", "q", after=0) == []
+
+
+async def test_a_frame_that_is_gone_is_said(world: World):
+    await world.frames.drop("s", "f")
+    answered = await world.generation.answer_next(per_asker=9)
+    assert answered is not None
+    assert answered.outcome == "failed"
+    question = await world.questions.load("s", "q")
+    assert question is not None
+    assert question.outcome["error"] == "no_frame"
+    assert question.asked_at <= time.time()
