@@ -51,7 +51,12 @@ def found_again(placed: list[Placed], detectors: Iterable[str]) -> dict[str, dic
 def recognised_again(
     faces: list[Embedded], gallery: dict[str, Embedding]
 ) -> dict[str, int | float | dict[str, float]]:
-    """Return how often the embedding picks the right person before and after the blur."""
+    """Return how often the embedding picks the right person before and after the blur.
+
+    Without a face that is large enough for it there is nothing to tell but that.
+    """
+    if not faces:
+        return {"people": len(gallery), "faces": 0}
     return {
         "people": len(gallery),
         "faces": len(faces),
