@@ -1,12 +1,12 @@
 """A bare client of the model server: the same requests as the platform's, and nothing else."""
 
 import asyncio
-import base64
 import json
 import time
 from collections.abc import Sequence
 from itertools import chain
 from typing import Any
+from uuid import uuid4
 
 import cv2
 import httpx
@@ -16,7 +16,7 @@ from apps.inference.prompts import PromptBudget, build_messages
 from deploy.benchmark.pictures import scene
 
 SYSTEM_PROMPT = "You see what the camera sees now."
-ANSWER_TOKENS = 64
+ANSWER_TOKENS = 128
 
 Usage = dict[str, int]
 """`prompt_tokens` and `completion_tokens` of one answer."""
@@ -25,17 +25,17 @@ Usage = dict[str, int]
 class _Frame:
     """A picture as the platform sends one."""
 
-    def __init__(self, number: int) -> None:
-        rgb = cv2.cvtColor(scene(448, 252, step=number), cv2.COLOR_YUV2RGB_I420)
+    def __init__(self, *, step: int) -> None:
+        rgb = cv2.cvtColor(scene(448, 252, step=step), cv2.COLOR_YUV2RGB_I420)
         self.jpeg = bytes(simplejpeg.encode_jpeg(rgb, quality=80, colorspace="RGB"))
         self.width, self.height = 448, 252
-        self.uuid = base64.b16encode(number.to_bytes(16, "big")).decode().lower()
+        self.uuid = uuid4().hex
 
 
-def _messages(number: int) -> list[dict[str, Any]]:
+def _messages(mark: str, *, step: int) -> list[dict[str, Any]]:
     return build_messages(
-        f"What do you see? [bare-{number}]",
-        frame=_Frame(number),
+        f"What do you see? [{mark}]",
+        frame=_Frame(step=step),
         system_prompt=SYSTEM_PROMPT,
         history=[],
         budget=PromptBudget(context_tokens=4096, response_tokens=ANSWER_TOKENS),
@@ -54,14 +54,16 @@ def rate(usages: Sequence[Usage], *, seconds: float) -> dict[str, float]:
     }
 
 
-async def ask(model_url: str, *, clients: int, requests: int) -> dict[str, float]:
-    """Return the rate that `clients` get together, `requests` each, one after the other."""
+async def ask(model_url: str, *, name: str, clients: int, requests: int) -> dict[str, float]:
+    """Return the rate that `clients` get together, `requests` each, one after the other.
+
+    The questions are marked as a crowd of that `name` marks them, so that they are as long.
+    """
     async with httpx.AsyncClient(timeout=600, trust_env=False) as http:
         models = (await http.get(f"{model_url}/models")).json()
         model = models["data"][0]["id"]
-        salt = int(time.time()) % 100_000 * 10_000
         bodies = [
-            [_body(model, salt + client * requests + n) for n in range(requests)]
+            [_body(model, f"{name}-{client}-{n}", step=client + n) for n in range(requests)]
             for client in range(clients)
         ]
         began = time.monotonic()
@@ -69,10 +71,10 @@ async def ask(model_url: str, *, clients: int, requests: int) -> dict[str, float
         return rate([*chain(*usages)], seconds=time.monotonic() - began)
 
 
-def _body(model: str, number: int) -> dict[str, Any]:
+def _body(model: str, mark: str, *, step: int) -> dict[str, Any]:
     return {
         "model": model,
-        "messages": _messages(number),
+        "messages": _messages(mark, step=step),
         "max_tokens": ANSWER_TOKENS,
         "temperature": 0,
         "stream": True,

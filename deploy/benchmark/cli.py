@@ -23,6 +23,7 @@ EXAMPLES = """examples:
   scripts/benchmark.py --churn 200
   scripts/benchmark.py --soak 60 --streams 10 --live --live-rate 0.5
   scripts/benchmark.py --streams 10,20,40 --web-servers 2
+  scripts/benchmark.py --fairness
   scripts/benchmark.py --throughput
   scripts/benchmark.py --freshness
 """
@@ -41,9 +42,10 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add("--live", action="store_true", help="also hold the streams in live mode")
     add("--live-rate", type=float, default=2.0, help="live mode's frames a second (2)")
     add("--shape", default="idle", help="what held streams send: idle, 720p15 or 720p30")
-    add("--codec", default="VP8", choices=["VP8", "H264"], help="what they are coded in")
+    add("--codec", default="VP8", choices=["VP8", "H264"], help="what streams are coded in")
     add("--churn", type=int, default=0, metavar="N", help="connects and disconnects")
     add("--soak", type=int, default=0, metavar="MINUTES", help="hold streams for long")
+    add("--fairness", action="store_true", help="1 user asks 50 questions at once, 9 one each")
     add(
         "--throughput",
         action="store_true",
@@ -70,8 +72,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 
 def _wants_platform(options: argparse.Namespace) -> bool:
-    wanted = (options.num_requests, options.streams, options.churn, options.throughput)
-    return any((*wanted, options.soak))
+    wanted = (options.num_requests, options.streams, options.churn, options.soak)
+    return any((*wanted, options.fairness, options.throughput))
 
 
 def _counts(text: str) -> list[int]:
@@ -122,6 +124,7 @@ async def _measure_platform(options: argparse.Namespace, results: dict[str, Any]
                     model,
                     questions=max(1, options.num_requests // 2),
                     shape=shape,
+                    codec=options.codec,
                     progress=progress,
                 )
                 for shape in ("asking", "idle")
@@ -140,6 +143,10 @@ async def _measure_platform(options: argparse.Namespace, results: dict[str, Any]
         if options.churn:
             results["churn"] = await scenarios.churn(
                 platform, times=options.churn, progress=progress
+            )
+        if options.fairness:
+            results["fairness"] = await scenarios.fairness(
+                platform, flood=50, others=9, progress=progress
             )
         if options.throughput:
             results["throughput"] = await scenarios.throughput(
@@ -183,7 +190,10 @@ def _platform(options: argparse.Namespace, model_url: str) -> AnyPlatform:
         return GivenPlatform(
             options.server_url, options.username, options.password, options.web_pid
         )
-    settings = scenarios.THROUGHPUT_SETTINGS if options.throughput else {}
+    settings = {
+        **(scenarios.THROUGHPUT_SETTINGS if options.throughput else {}),
+        **({"REQUIRE_AUTH": "false"} if options.fairness else {}),
+    }
     return OwnPlatform(model_url=model_url, settings=settings, web_servers=options.web_servers)
 
 

@@ -3,9 +3,9 @@
     python -m deploy.benchmark.client '{"role": "ask", "urls": […]}'
 
 Prints JSON lines; ends when its work is done, or (role `hold`) when standard input closes. Roles:
-`ask` (one timecoded stream, question after question), `crowd` (many users asking at once), `hold`
-(many streams of a clip encoded beforehand, with a live prompt if wanted), `churn` (connect and
-disconnect).
+`ask` (one timecoded stream, question after question), `crowd` (many users asking at once), `flood`
+(some asking one question each beside one who asks many), `hold` (many streams of a clip encoded
+beforehand, with a live prompt if wanted), `churn` (connect and disconnect).
 """
 
 import asyncio
@@ -26,6 +26,9 @@ SETTLE_SECONDS = 9.0
 """Two beats and some sender reports: what a claimed age needs to be right."""
 
 ANSWER_SECONDS = 60.0
+LEAD_SECONDS = 0.2
+"""How long a flood has been asked before others ask."""
+
 TOGETHER = 4
 
 
@@ -71,12 +74,12 @@ class Asker:
         """Ask all questions."""
         shape = SHAPES[self._config["shape"]]
         async with user(self._config, self.hear) as camera:
-            await camera.stream(TimecodedTrack(shape))
+            await camera.stream(TimecodedTrack(shape), codec=self._config["codec"])
             await asyncio.sleep(self._config.get("settle", SETTLE_SECONDS))
             tell(ready=True)
             for number in range(self._config["questions"]):
                 await asyncio.sleep(random.uniform(*self._config["pause"]))
-                await self._ask(camera, f"{self._config['name']}-{number}")
+                await self.ask(camera, f"{self._config['name']}-{number}")
 
     async def run_with(self, clip: list[bytes], ready: asyncio.Barrier) -> None:
         """Ask all questions without a pause, once all users are ready."""
@@ -85,10 +88,11 @@ class Asker:
             await camera.stream(ClipTrack(clip, shape.framerate))
             await ready.wait()
             for number in range(self._config["questions"]):
-                await self._ask(camera, f"{self._config['name']}-{number}")
+                await self.ask(camera, f"{self._config['name']}-{number}")
             await ready.wait()
 
-    async def _ask(self, camera: CameraUser, mark: str) -> None:
+    async def ask(self, camera: CameraUser, mark: str) -> None:
+        """Ask one question and tell when what of its answer came."""
         note: dict[str, Any] = {"mark": mark}
         self._open[mark], self._done[mark] = note, asyncio.Event()
         text = f"{self._config.get('text', 'What do you see?')} [{mark}]"
@@ -141,6 +145,33 @@ async def crowd(config: dict[str, Any]) -> None:
             group.create_task(asker.run_with(clip, ready))
 
 
+async def flood(config: dict[str, Any]) -> None:
+    """Ask one question with each of some askers, first alone, then beside one who asks many."""
+    clip = encoded_clip(SHAPES[config["shape"]])
+    async with AsyncExitStack() as open_users:
+        askers = []
+        for _ in range(1 + config["others"]):
+            asker = Asker(config)
+            camera = await open_users.enter_async_context(user(config, asker.hear))
+            await camera.stream(ClipTrack(clip, SHAPES[config["shape"]].framerate))
+            askers.append((asker, camera))
+        flooder, *others = askers
+
+        async def each_asks(kind: str) -> None:
+            await asyncio.gather(
+                *(asker.ask(camera, f"{kind}-{n}") for n, (asker, camera) in enumerate(others))
+            )
+
+        await each_asks("warm")
+        await each_asks("alone")
+        asker, camera = flooder
+        async with asyncio.TaskGroup() as group:
+            for number in range(config["flood"]):
+                group.create_task(asker.ask(camera, f"flood-{number}"))
+            await asyncio.sleep(LEAD_SECONDS)
+            await each_asks("beside")
+
+
 async def churn(config: dict[str, Any]) -> None:
     """Connect and disconnect again and again, a few at a time."""
     shape = SHAPES[config["shape"]]
@@ -163,6 +194,7 @@ def main() -> None:
     roles: dict[str, Callable[[dict[str, Any]], Coroutine[Any, Any, None]]] = {
         "ask": ask,
         "crowd": crowd,
+        "flood": flood,
         "hold": hold,
         "churn": churn,
     }

@@ -1,4 +1,5 @@
-"""Ways of releasing frames, compared: how old a frame is when it has been decoded.
+"""Ways of releasing frames, compared: how old a frame is when it has been decoded, and how long
+who wants a new one waits for it.
 
 No platform: a peer connection of the media path in this process, a sender in another (aiortc) or in
 Chromium. Loss and reordering happen where packets come in here, so every sender meets the same.
@@ -26,12 +27,14 @@ from apps.streaming.peer import PeerSession
 from deploy.benchmark import timecode
 from deploy.benchmark.children import ROOT, Child
 from deploy.benchmark.figures import spread
+from deploy.benchmark.gated import GatedInbox, gated_decoder
 
 Progress = Callable[[str, int, int], None]
 
 FRAMERATES: Final = (30, 10, 5, 2)
 FRAMES: Final = 25
 MAX_SECONDS: Final = 6.0
+MAX_PAUSE_SECONDS: Final = 0.1
 _SETTLE_SECONDS: Final = 1.5
 
 
@@ -74,9 +77,14 @@ def _spoiled(network: Network) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _release(kind: str) -> Iterator[None]:
-    """Use aiortc's own jitter buffer for "stock"."""
-    tested = receiving.TESTED_AIORTC if kind == "marker" else ()
-    with patch.object(receiving, "TESTED_AIORTC", tested):
+    """Use aiortc's own jitter buffer for "stock", a decoder that is mostly shut for "gated"."""
+    if kind == "stock":
+        with patch.object(receiving, "TESTED_AIORTC", ()):
+            yield
+    elif kind == "gated":
+        with gated_decoder():
+            yield
+    else:
         yield
 
 
@@ -118,6 +126,7 @@ async def _chromium_sender(host: MediaHost, framerate: int) -> AsyncIterator[Non
         await browser.close()
 
 
+RELEASES: Final = ("stock", "marker", "gated")
 SENDERS: Final = {"aiortc": _aiortc_sender, "Chromium": _chromium_sender}
 
 
@@ -127,7 +136,7 @@ async def compare_releases(progress: Progress, *, chromium: bool) -> list[dict[s
     cells = [
         (sender, release, framerate, network)
         for sender in senders
-        for release in ("stock", "marker")
+        for release in RELEASES
         for framerate in FRAMERATES
         for network in NETWORKS
     ]
@@ -142,6 +151,7 @@ async def compare_releases(progress: Progress, *, chromium: bool) -> list[dict[s
 async def _measure(sender: str, release: str, framerate: int, network: Network) -> dict[str, Any]:
     host = MediaHost(MediaConfig())
     ages: list[int] = []
+    waits: list[float] = []
     damaged = 0
     try:
         async with SENDERS[sender](host, framerate):
@@ -149,7 +159,8 @@ async def _measure(sender: str, release: str, framerate: int, network: Network) 
             await peer.capture(max_age=1.0, timeout=15.0)
             await asyncio.sleep(_SETTLE_SECONDS)
             with _spoiled(network):
-                async for frame, decoded_at in _frames(peer):
+                async for frame, decoded_at, waited in _frames(peer):
+                    waits.append(waited * 1000)
                     age = _age(frame, decoded_at)
                     damaged += age is None
                     ages += [] if age is None else [age]
@@ -161,20 +172,31 @@ async def _measure(sender: str, release: str, framerate: int, network: Network) 
         "framerate": framerate,
         "network": network.name,
         "age_ms": spread(ages),
+        "wait_ms": spread(waits),
         "damaged": damaged,
     }
 
 
-async def _frames(peer: PeerSession) -> AsyncIterator[tuple[RawFrame, float]]:
+async def _frames(peer: PeerSession) -> AsyncIterator[tuple[RawFrame, float, float]]:
+    """Wish for new frames at odd moments; yield each, when it was decoded, and the wait for it."""
+    dice = random.Random(5)
+    inbox = peer._inbox
+    gate = inbox if isinstance(inbox, GatedInbox) else None
     deadline = time.monotonic() + MAX_SECONDS
     for _ in range(FRAMES):
         if time.monotonic() > deadline:
             return
+        if gate is not None:
+            gate.shut()
+        await asyncio.sleep(dice.uniform(0.0, MAX_PAUSE_SECONDS))
+        wished_at = time.monotonic()
+        if gate is not None:
+            gate.open()
         try:
             frame = await peer.capture(max_age=0.0, timeout=5.0)
         except CaptureFailed:
             continue
-        yield frame, time.time()
+        yield frame, time.time(), time.monotonic() - wished_at
 
 
 def _age(frame: RawFrame, decoded_at: float) -> int | None:

@@ -40,12 +40,13 @@ def lines(results: dict[str, Any]) -> Iterator[str]:
         soak = results["soak"]
         told = {name: soak[name] for name in soak if name != "samples"}
         yield f"soak: {json.dumps(told)}"
-    for name in ("churn", "throughput"):
+    for name in ("churn", "fairness", "throughput"):
         if name in results:
             yield f"{name}: {json.dumps(results[name])}"
     for row in results.get("freshness", []):
         name = f"{row['sender']}, {row['release']}, {row['framerate']}/s, {row['network']}"
-        yield f"  {name:48} {_told(row['age_ms'])} damaged {row['damaged']}"
+        yield f"  {name:36} age  {_told(row['age_ms'])} damaged {row['damaged']}"
+        yield f"  {'':36} wait {_told(row['wait_ms'])}"
 
 
 def _told(spread: dict[str, Any]) -> str:

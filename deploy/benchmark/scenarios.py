@@ -20,6 +20,7 @@ SETTLE_SECONDS: Final = 6.0
 QUIET_SECONDS: Final = 15.0
 """After the last disconnect, until threads and sockets are gone."""
 
+ROUNDS: Final = 5
 PAUSES: Final = {"asking": (0.1, 0.5), "idle": (0.4, 1.4)}
 """Seconds between questions: one after the other, or out of the blue."""
 
@@ -28,19 +29,28 @@ def _login(platform: Platform) -> dict[str, Any]:
     return {"urls": platform.urls, "username": platform.username, "password": platform.password}
 
 
-def _asker(platform: Platform, *, name: str, shape: str, questions: int) -> dict[str, Any]:
+def _asker(
+    platform: Platform, *, name: str, shape: str, codec: str, questions: int
+) -> dict[str, Any]:
     return {
         **_login(platform),
         "role": "ask",
         "name": name,
         "shape": shape,
+        "codec": codec,
         "questions": questions,
         "pause": PAUSES[shape],
     }
 
 
 async def ask(
-    platform: Platform, model: Child, *, questions: int, shape: str, progress: Progress
+    platform: Platform,
+    model: Child,
+    *,
+    questions: int,
+    shape: str,
+    codec: str,
+    progress: Progress,
 ) -> dict[str, Any]:
     """Ask with one camera that sends at `shape`'s rate ("asking" or "idle")."""
     asked: list[dict[str, Any]] = []
@@ -51,7 +61,8 @@ async def ask(
             progress(f"questions, camera {shape}", len(asked), questions)
 
     seen = len(model.notes)
-    config = _asker(platform, name=f"{shape}{seen}", shape=shape, questions=questions)
+    name = f"{shape}{seen}"
+    config = _asker(platform, name=name, shape=shape, codec=codec, questions=questions)
     async with Child("client", config, on_note=note) as client:
         await client.finish()
     await asyncio.sleep(0.5)
@@ -102,7 +113,12 @@ async def hold(
             found["base_cpu_percent"] = base_cpu
         if questions:
             found["questions"] = await ask(
-                platform, model, questions=questions, shape="asking", progress=progress
+                platform,
+                model,
+                questions=questions,
+                shape="asking",
+                codec=codec,
+                progress=progress,
             )
     ended = [line for line in client.notes if "live_answers" in line]
     if live and ended:
@@ -211,6 +227,44 @@ async def churn(platform: Platform, *, times: int, progress: Progress) -> dict[s
     }
 
 
+async def fairness(
+    platform: Platform, *, flood: int, others: int, progress: Progress
+) -> dict[str, Any]:
+    """Compare how long some askers wait for one answer each, alone and beside one who floods.
+
+    Askers come without a login, so that each takes turns for itself.
+    """
+    asked: list[dict[str, Any]] = []
+
+    def note(line: dict[str, Any]) -> None:
+        if "mark" in line:
+            asked.append(line)
+            progress(f"{others} askers and a flood", len(asked), 2 * others + flood)
+
+    config = {
+        **_login(platform),
+        "username": "",
+        "role": "flood",
+        "shape": "idle",
+        "flood": flood,
+        "others": others,
+    }
+    async with Child("client", config, on_note=note) as client:
+        await client.finish()
+    waits = {
+        kind: spread(
+            1000 * (line["ended_at"] - line["sent_at"])
+            for line in asked
+            if line["mark"].startswith(kind) and "ended_at" in line
+        )
+        for kind in ("alone", "beside", "flood")
+    }
+    return {
+        "wait_ms": waits,
+        "times_as_long": round(waits["beside"]["max"] / waits["alone"]["max"], 2),
+    }
+
+
 THROUGHPUT_SETTINGS = {
     "SYSTEM_PROMPT": bare.SYSTEM_PROMPT,
     "RESPONSE_MAX_TOKENS": str(bare.ANSWER_TOKENS),
@@ -222,16 +276,20 @@ THROUGHPUT_SETTINGS = {
 async def throughput(
     platform: Platform, model_url: str, *, questioners: int, questions: int, progress: Progress
 ) -> dict[str, Any]:
-    """Compare the tokens a second that questioners get with a bare client's, in turns."""
+    """Compare the tokens a second that questioners get with a bare client's, in turns.
+
+    The first round warms both up and is not counted.
+    """
     rounds = []
-    for number in range(3):
-        ours = await _ask_the_platform(
-            platform, questioners=questioners, questions=questions, turn=number, progress=progress
-        )
-        progress(f"bare client, round {number + 1}", 0, 1)
-        alone = await bare.ask(model_url, clients=questioners, requests=questions)
-        progress(f"bare client, round {number + 1}", 1, 1)
-        rounds.append({"platform": ours, "bare": alone})
+    for number in range(1 + ROUNDS):
+        name = f"crowd{number}"
+        crowd = {"name": name, "questioners": questioners, "questions": questions}
+        ours = await _ask_the_platform(platform, crowd, progress=progress)
+        progress("the same by a bare client", number, 1 + ROUNDS)
+        alone = await bare.ask(model_url, name=name, clients=questioners, requests=questions)
+        progress("the same by a bare client", number + 1, 1 + ROUNDS)
+        if number:
+            rounds.append({"platform": ours, "bare": alone})
     shares = [
         100 * each["platform"]["tokens_per_second"] / each["bare"]["tokens_per_second"]
         for each in rounds
@@ -240,22 +298,16 @@ async def throughput(
 
 
 async def _ask_the_platform(
-    platform: Platform, *, questioners: int, questions: int, turn: int, progress: Progress
+    platform: Platform, crowd: dict[str, Any], *, progress: Progress
 ) -> dict[str, float]:
-    config = {
-        **_login(platform),
-        "role": "crowd",
-        "name": f"crowd{turn}",
-        "shape": "idle",
-        "questioners": questioners,
-        "questions": questions,
-    }
+    config = {**_login(platform), **crowd, "role": "crowd", "shape": "idle"}
+    questioners = crowd["questioners"]
     answered = 0
 
     def note(line: dict[str, Any]) -> None:
         nonlocal answered
         answered += "mark" in line
-        progress(f"{questioners} questioners, round {turn + 1}", answered, questioners * questions)
+        progress(f"{questioners} questioners", answered, questioners * crowd["questions"])
 
     async with Child("client", config, on_note=note) as client:
         await client.finish()

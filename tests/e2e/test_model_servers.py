@@ -39,6 +39,8 @@ def two_server_stack(
         tmp_path_factory.mktemp("two") / "data",
         VLLM_BASE_URL=",".join(server.base_url for server in servers),
         HISTORY_TURNS="0",
+        # Two vLLMs, their askers and other tests share two cores: pictures may come late here.
+        FRAME_MAX_AGE_SECONDS="60",
         MAX_SESSIONS_PER_USER="100",
         MAX_QUESTIONS_PER_MINUTE="10000",
         TOKEN_REQUESTS_PER_MINUTE="1000",

@@ -5,7 +5,7 @@ import pytest
 from deploy.benchmark import freshness
 
 
-async def test_releasing_by_the_marker_saves_a_frames_interval(monkeypatch: pytest.MonkeyPatch):
+async def test_each_way_of_releasing_frames_shows_its_price(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(freshness, "FRAMERATES", (5,))
     monkeypatch.setattr(freshness, "NETWORKS", freshness.NETWORKS[:1])
     monkeypatch.setattr(freshness, "FRAMES", 8)
@@ -13,9 +13,11 @@ async def test_releasing_by_the_marker_saves_a_frames_interval(monkeypatch: pyte
     rows = await freshness.compare_releases(
         lambda name, done, of: told.append((done, of)), chromium=False
     )
-    stock, marker = rows
-    assert (stock["release"], marker["release"]) == ("stock", "marker")
-    assert stock["age_ms"]["count"] == marker["age_ms"]["count"] == 8
-    assert stock["damaged"] == marker["damaged"] == 0
+    stock, marker, gated = rows
+    assert [row["release"] for row in rows] == ["stock", "marker", "gated"]
+    assert [row["age_ms"]["count"] for row in rows] == [8, 8, 8]
+    assert [row["damaged"] for row in rows] == [0, 0, 0]
     assert stock["age_ms"]["median"] - marker["age_ms"]["median"] > 100
-    assert told == [(1, 2), (2, 2)]
+    # What is decoded after a keyframe that was asked for is a frame that was sent after the wish.
+    assert gated["age_ms"]["median"] < gated["wait_ms"]["median"] + 5
+    assert told == [(1, 3), (2, 3), (3, 3)]
