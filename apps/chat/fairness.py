@@ -4,7 +4,8 @@ Each asker's questions wait in a list of their own, first come first served. The
 any stand in a rotation: the first gives its oldest question and goes to the end. So somebody who
 asks fifty questions at once delays everybody else by one at most in each round; and since nobody
 has more than so many answers at once, others find a free place. Live mode's frames wait in one
-list, served when no question waits; a session has one there at most.
+list, served when no question waits; a session has one there at most, and those under way take no
+place from their asker's questions.
 
 A Celery task means only that there is work: whoever runs it takes the question whose turn it is.
 Where only askers with all their answers under way have questions left, the task is parked: the
@@ -64,8 +65,8 @@ local function claim(name)
 end
 local answers = {{}}
 for _, name in ipairs(redis.call('ZRANGE', KEYS[3], 0, -1)) do
-    local asker = redis.call('HGET', '{QUESTION}' .. name, 'asker')
-    if asker and redis.call('EXISTS', '{LEASE}' .. name) == 1 then
+    local asker, live = unpack(redis.call('HMGET', '{QUESTION}' .. name, 'asker', 'live'))
+    if asker and live == '0' and redis.call('EXISTS', '{LEASE}' .. name) == 1 then
         answers[asker] = (answers[asker] or 0) + 1
     end
 end
@@ -161,7 +162,7 @@ class FairQueue:
         Args:
             worker: written into the lease.
             now: s since the epoch.
-            per_asker: answers that one asker may have under way.
+            per_asker: answers to questions that one asker may have under way.
         """
         script = self.redis.register_script(_TAKE)
         keys = [ROTATION, LIVE_FRAMES, RUNNING, QUEUE, LIVE, PARKED]

@@ -99,7 +99,7 @@ class Generation:
         """Answer the question whose turn it is; ``None`` when none has.
 
         Args:
-            per_asker: answers that one asker may have under way.
+            per_asker: answers to questions that one asker may have under way.
         """
         question = await self.turns.take(
             worker=self.worker,

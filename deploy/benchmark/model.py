@@ -69,6 +69,11 @@ class _Server(ThreadingHTTPServer):
         self.pace = pace
         self.reports = reports
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of clients that hang up, as cancelled answers do; tell all else."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
 
 class _Handler(BaseHTTPRequestHandler):
     server: _Server

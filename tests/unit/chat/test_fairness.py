@@ -72,6 +72,16 @@ async def test_nobody_takes_every_place_and_the_rest_is_called_back(
     assert await served(turns, per_asker=2) == ["f3"]
 
 
+async def test_live_answers_take_no_place_from_their_askers_questions(turns: FairQueue):
+    questions = QuestionStore(turns.redis, ttl=60)
+    for session in ("s1", "s2", "s3"):
+        await questions.create(session, "live-1", text="What?", live=True, asker="ann")
+        await turns.push(session, "live-1", frame_id="f")
+    assert await served(turns, per_asker=1) == ["live-1"] * 3
+    await ask(turns, "ann", "a1", "a2")
+    assert await served(turns, per_asker=1) == ["a1"]
+
+
 async def test_a_lost_workers_answers_do_not_count(turns: FairQueue, redis: Redis):
     await ask(turns, "ann", "a1", "a2")
     assert await served(turns, per_asker=1) == ["a1"]
