@@ -80,6 +80,11 @@ class Child:
             self._process.stdin.write(json.dumps(message).encode() + b"\n")
             await self._process.stdin.drain()
 
+    def signal(self, number: int) -> None:
+        """Send it a signal, such as SIGSTOP."""
+        if self._process is not None:
+            self._process.send_signal(number)
+
     async def finish(self) -> None:
         """Wait until it has ended by itself."""
         if self._process is not None and self._reader is not None:

@@ -24,6 +24,7 @@ EXAMPLES = """examples:
   scripts/benchmark.py --soak 60 --streams 10 --live --live-rate 0.5
   scripts/benchmark.py --streams 10,20,40 --web-servers 2
   scripts/benchmark.py --fairness
+  scripts/benchmark.py --failover
   scripts/benchmark.py --throughput
   scripts/benchmark.py --freshness
 """
@@ -45,6 +46,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add("--codec", default="VP8", choices=["VP8", "H264"], help="what streams are coded in")
     add("--churn", type=int, default=0, metavar="N", help="connects and disconnects")
     add("--soak", type=int, default=0, metavar="MINUTES", help="hold streams for long")
+    add("--failover", action="store_true", help="one of two stand-ins hangs for ten seconds")
     add("--fairness", action="store_true", help="1 user asks 50 questions at once, 9 one each")
     add(
         "--throughput",
@@ -66,14 +68,27 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add("--tokens", type=int, default=16, help="stand-in: tokens of an answer")
     add("--out", type=Path, default=ROOT / "benchmark_results", help="folder of the results")
     options = parser.parse_args(arguments)
+    if options.failover and sum(map(bool, _scenarios(options))) > 1:
+        parser.error("--failover goes alone: its two model servers share the requests.")
     if not (_wants_platform(options) or options.freshness):
         options.num_requests = 100
     return options
 
 
 def _wants_platform(options: argparse.Namespace) -> bool:
-    wanted = (options.num_requests, options.streams, options.churn, options.soak)
-    return any((*wanted, options.fairness, options.throughput))
+    return any(_scenarios(options))
+
+
+def _scenarios(options: argparse.Namespace) -> tuple[object, ...]:
+    return (
+        options.num_requests,
+        options.streams,
+        options.churn,
+        options.soak,
+        options.fairness,
+        options.failover,
+        options.throughput,
+    )
 
 
 def _counts(text: str) -> list[int]:
@@ -116,7 +131,9 @@ async def _measure_platform(options: argparse.Namespace, results: dict[str, Any]
     async with AsyncExitStack() as stack:
         model = await stack.enter_async_context(Child("model", pace))
         model_url = await _model_url(options, model, stack)
-        platform = await stack.enter_async_context(_platform(options, model_url))
+        other = await stack.enter_async_context(Child("model", pace)) if options.failover else None
+        urls = [model_url, *([await _url_of(other)] if other else [])]
+        platform = await stack.enter_async_context(_platform(options, ",".join(urls)))
         if options.num_requests:
             results["questions"] = {
                 shape: await scenarios.ask(
@@ -144,6 +161,10 @@ async def _measure_platform(options: argparse.Namespace, results: dict[str, Any]
             results["churn"] = await scenarios.churn(
                 platform, times=options.churn, progress=progress
             )
+        if other is not None:
+            results["failover"] = await scenarios.failover(
+                platform, other, questioners=6, questions=50, progress=progress
+            )
         if options.fairness:
             results["fairness"] = await scenarios.fairness(
                 platform, flood=50, others=9, progress=progress
@@ -164,6 +185,10 @@ async def _model_url(options: argparse.Namespace, model: Child, stack: AsyncExit
         return str(options.model_url)
     if options.throughput and not options.server_url:
         return await stack.enter_async_context(BusyVllm())
+    return await _url_of(model)
+
+
+async def _url_of(model: Child) -> str:
     return str((await model.note_with("base_url"))["base_url"])
 
 

@@ -63,5 +63,41 @@ def question_figures(asked: Sequence[Note], seen: Sequence[Note]) -> dict[str, A
     }
 
 
+def failover_figures(
+    asked: Sequence[Note], other: Sequence[Note], *, hung_at: float, well_at: float
+) -> dict[str, Any]:
+    """Return what it cost that one of two model servers hung; times are in seconds.
+
+    Args:
+        asked: the clients' notes, one a question.
+        other: the notes of the server that hung, of the requests that waited for it, too.
+        hung_at, well_at: when it hung and when it went on, s since the epoch.
+    """
+    sent = {note["mark"]: note["sent_at"] for note in asked}
+    met = [sent[note["mark"]] for note in other if note["mark"] in sent]
+    ended = [note for note in asked if "ended_at" in note]
+    before = [note for note in ended if note["ended_at"] < hung_at]
+    since = [note for note in ended if note["ended_at"] >= hung_at]
+    return {
+        "asked": len(asked),
+        "answered": len(ended),
+        "errors": dict(Counter(note["error"] for note in asked if "error" in note)),
+        "last_asked_of_the_hung_server_after": _latest(met, since=hung_at, until=well_at),
+        "asked_again_after": _earliest(met, since=well_at),
+        "answer_before": spread(note["ended_at"] - note["sent_at"] for note in before),
+        "answer_since": spread(note["ended_at"] - note["sent_at"] for note in since),
+    }
+
+
+def _latest(times: Iterable[float], *, since: float, until: float) -> float | None:
+    within = [moment - since for moment in times if since <= moment < until]
+    return round(max(within), 2) if within else None
+
+
+def _earliest(times: Iterable[float], *, since: float) -> float | None:
+    after = [moment - since for moment in times if moment >= since]
+    return round(min(after), 2) if after else None
+
+
 def _ms(start: float, end: float) -> float:
     return (end - start) * 1000

@@ -40,7 +40,7 @@ def lines(results: dict[str, Any]) -> Iterator[str]:
         soak = results["soak"]
         told = {name: soak[name] for name in soak if name != "samples"}
         yield f"soak: {json.dumps(told)}"
-    for name in ("churn", "fairness", "throughput"):
+    for name in ("churn", "fairness", "failover", "throughput"):
         if name in results:
             yield f"{name}: {json.dumps(results[name])}"
     for row in results.get("freshness", []):

@@ -1,6 +1,7 @@
 """What is measured, scenario by scenario; each returns plain figures for the report."""
 
 import asyncio
+import signal
 import time
 from collections.abc import Callable
 from typing import Any, Final
@@ -9,7 +10,7 @@ import numpy as np
 
 from deploy.benchmark import bare
 from deploy.benchmark.children import Child
-from deploy.benchmark.figures import question_figures, spread
+from deploy.benchmark.figures import failover_figures, question_figures, spread
 from deploy.benchmark.platform import Platform
 from deploy.benchmark.sampling import cpu_percent, usage
 
@@ -21,6 +22,8 @@ QUIET_SECONDS: Final = 15.0
 """After the last disconnect, until threads and sockets are gone."""
 
 ROUNDS: Final = 5
+HANG_AFTER_SECONDS: Final = 4.0
+HANG_SECONDS: Final = 10.0
 PAUSES: Final = {"asking": (0.1, 0.5), "idle": (0.4, 1.4)}
 """Seconds between questions: one after the other, or out of the blue."""
 
@@ -263,6 +266,38 @@ async def fairness(
         "wait_ms": waits,
         "times_as_long": round(waits["beside"]["max"] / waits["alone"]["max"], 2),
     }
+
+
+async def failover(
+    platform: Platform, other: Child, *, questioners: int, questions: int, progress: Progress
+) -> dict[str, Any]:
+    """Have one of two model servers hang for a while under load; return what that costs whom.
+
+    Args:
+        other: the one that hangs; it goes on, and tells what it was asked, afterwards.
+    """
+    asked: list[dict[str, Any]] = []
+
+    def note(line: dict[str, Any]) -> None:
+        if "mark" in line:
+            asked.append(line)
+            progress("two model servers, one hangs", len(asked), questioners * questions)
+
+    crowd = {"name": "failover", "questioners": questioners, "questions": questions}
+    config = {**_login(platform), **crowd, "role": "crowd", "shape": "idle"}
+    async with Child("client", config, on_note=note) as client:
+        await client.note_with("mark")
+        await asyncio.sleep(HANG_AFTER_SECONDS)
+        hung_at = time.time()
+        other.signal(signal.SIGSTOP)
+        try:
+            await asyncio.sleep(HANG_SECONDS)
+        finally:
+            other.signal(signal.SIGCONT)
+        well_at = time.time()
+        await client.finish()
+    await asyncio.sleep(0.5)
+    return failover_figures(asked, other.notes, hung_at=hung_at, well_at=well_at)
 
 
 THROUGHPUT_SETTINGS = {

@@ -1,6 +1,6 @@
 """What a run's notes come to."""
 
-from deploy.benchmark.figures import question_figures, spread
+from deploy.benchmark.figures import failover_figures, question_figures, spread
 
 
 def test_a_spread_of_nothing_is_a_count():
@@ -42,3 +42,19 @@ def test_errors_unread_frames_and_other_peoples_requests_are_told_apart():
     assert figures["unreadable_frames"] == 1
     assert figures["frame_age_at_model_ms"]["count"] == 1
     assert figures["question_to_request_ms"]["count"] == 2
+
+
+def test_a_hang_is_told_by_who_met_the_hung_server():
+    times = {"before": 10.0, "early": 21.0, "late": 21.5, "elsewhere": 25.0, "after": 33.0}
+    notes = [{"mark": mark, "sent_at": at, "ended_at": at + 1} for mark, at in times.items()]
+    notes.append({"mark": "lost", "sent_at": 22.0, "error": "model_unavailable"})
+    other = [{"mark": mark} for mark in ("before", "early", "late", "after", "a stranger's")]
+    figures = failover_figures(notes, other, hung_at=20.0, well_at=30.0)
+    assert (figures["asked"], figures["answered"]) == (6, 5)
+    assert figures["errors"] == {"model_unavailable": 1}
+    assert figures["last_asked_of_the_hung_server_after"] == 1.5
+    assert figures["asked_again_after"] == 3.0
+    assert figures["answer_before"]["count"] == 1
+    nobody = failover_figures(notes[:1], [], hung_at=20.0, well_at=30.0)
+    assert nobody["last_asked_of_the_hung_server_after"] is None
+    assert nobody["asked_again_after"] is None
