@@ -163,7 +163,7 @@ async def _measure_platform(options: argparse.Namespace, results: dict[str, Any]
             )
         if other is not None:
             results["failover"] = await scenarios.failover(
-                platform, other, questioners=6, questions=50, progress=progress
+                platform, other, questioners=12, questions=16, progress=progress
             )
         if options.fairness:
             results["fairness"] = await scenarios.fairness(

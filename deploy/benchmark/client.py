@@ -82,12 +82,13 @@ class Asker:
                 await self.ask(camera, f"{self._config['name']}-{number}")
 
     async def run_with(self, clip: list[bytes], ready: asyncio.Barrier) -> None:
-        """Ask all questions without a pause, once all users are ready."""
+        """Ask all questions, without a pause unless one is wanted, once all users are ready."""
         shape = SHAPES[self._config["shape"]]
         async with user(self._config, self.hear) as camera:
             await camera.stream(ClipTrack(clip, shape.framerate))
             await ready.wait()
             for number in range(self._config["questions"]):
+                await asyncio.sleep(random.uniform(*self._config.get("pause", (0.0, 0.0))))
                 await self.ask(camera, f"{self._config['name']}-{number}")
             await ready.wait()
 

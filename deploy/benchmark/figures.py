@@ -74,7 +74,7 @@ def failover_figures(
         hung_at, well_at: when it hung and when it went on, s since the epoch.
     """
     sent = {note["mark"]: note["sent_at"] for note in asked}
-    met = [sent[note["mark"]] for note in other if note["mark"] in sent]
+    met = [sent[note["mark"]] for note in other if note.get("mark") in sent]
     ended = [note for note in asked if "ended_at" in note]
     before = [note for note in ended if note["ended_at"] < hung_at]
     since = [note for note in ended if note["ended_at"] >= hung_at]

@@ -33,8 +33,11 @@ Progress = Callable[[str, int, int], None]
 
 FRAMERATES: Final = (30, 10, 5, 2)
 FRAMES: Final = 25
-MAX_SECONDS: Final = 6.0
+MAX_SECONDS: Final = 8.0
 MAX_PAUSE_SECONDS: Final = 0.1
+KEYFRAME_PAUSE_SECONDS: Final = 0.5
+"""Between wishes that ask for keyframes: Chromium makes none within 300 ms of the last."""
+
 _SETTLE_SECONDS: Final = 1.5
 
 
@@ -188,6 +191,7 @@ async def _frames(peer: PeerSession) -> AsyncIterator[tuple[RawFrame, float, flo
             return
         if gate is not None:
             gate.shut()
+            await asyncio.sleep(KEYFRAME_PAUSE_SECONDS)
         await asyncio.sleep(dice.uniform(0.0, MAX_PAUSE_SECONDS))
         wished_at = time.monotonic()
         if gate is not None:

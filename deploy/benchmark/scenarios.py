@@ -24,6 +24,8 @@ QUIET_SECONDS: Final = 15.0
 ROUNDS: Final = 5
 HANG_AFTER_SECONDS: Final = 4.0
 HANG_SECONDS: Final = 10.0
+THINKING_SECONDS: Final = (0.5, 2.0)
+"""Between a user's answer and next question, so that some ask just after a server has hung."""
 PAUSES: Final = {"asking": (0.1, 0.5), "idle": (0.4, 1.4)}
 """Seconds between questions: one after the other, or out of the blue."""
 
@@ -284,7 +286,13 @@ async def failover(
             progress("two model servers, one hangs", len(asked), questioners * questions)
 
     crowd = {"name": "failover", "questioners": questioners, "questions": questions}
-    config = {**_login(platform), **crowd, "role": "crowd", "shape": "idle"}
+    config = {
+        **_login(platform),
+        **crowd,
+        "role": "crowd",
+        "shape": "idle",
+        "pause": THINKING_SECONDS,
+    }
     async with Child("client", config, on_note=note) as client:
         await client.note_with("mark")
         await asyncio.sleep(HANG_AFTER_SECONDS)

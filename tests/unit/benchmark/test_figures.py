@@ -48,7 +48,10 @@ def test_a_hang_is_told_by_who_met_the_hung_server():
     times = {"before": 10.0, "early": 21.0, "late": 21.5, "elsewhere": 25.0, "after": 33.0}
     notes = [{"mark": mark, "sent_at": at, "ended_at": at + 1} for mark, at in times.items()]
     notes.append({"mark": "lost", "sent_at": 22.0, "error": "model_unavailable"})
-    other = [{"mark": mark} for mark in ("before", "early", "late", "after", "a stranger's")]
+    other: list[dict] = [
+        {"mark": mark} for mark in ("before", "early", "late", "after", "a stranger's")
+    ]
+    other.append({"base_url": "http://127.0.0.1:8100/v1"})
     figures = failover_figures(notes, other, hung_at=20.0, well_at=30.0)
     assert (figures["asked"], figures["answered"]) == (6, 5)
     assert figures["errors"] == {"model_unavailable": 1}
