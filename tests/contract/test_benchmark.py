@@ -29,8 +29,8 @@ def run(*arguments: str, out: Path) -> dict:
 
 
 def test_a_platform_of_its_own_is_measured(tmp_path: Path):
-    wanted = ["--num-requests", "6", "--streams", "2", "--churn", "4", "--web-servers", "2"]
-    results = run(*wanted, *QUICK, out=tmp_path)
+    wanted = ["--num-requests", "6", "--streams", "2", "--churn", "4", "--fairness"]
+    results = run(*wanted, "--web-servers", "2", *QUICK, out=tmp_path)
     for shape in ("asking", "idle"):
         questions = results["questions"][shape]
         assert (questions["asked"], questions["answered"]) == (3, 3)
@@ -45,7 +45,30 @@ def test_a_platform_of_its_own_is_measured(tmp_path: Path):
     beside = held["questions"]
     assert (beside["asked"], beside["answered"], beside["errors"]) == (6, 6, {})
     assert results["churn"]["before"]["threads"] > 0
+    waits = results["fairness"]["wait_ms"]
+    assert [waits[kind]["count"] for kind in ("alone", "beside", "flood")] == [9, 9, 50]
+    assert results["fairness"]["times_as_long"] > 0
     assert results["machine"]["cpus"] > 0
+
+
+def test_a_model_server_that_hangs_is_told_of(tmp_path: Path):
+    found = run("--failover", *QUICK, out=tmp_path)["failover"]
+    assert (found["asked"], found["answered"], found["errors"]) == (192, 192, {})
+    assert found["answer_before"]["count"] > 0
+    assert found["asked_again_after"] < 10
+
+
+def test_what_does_not_go_together_is_said(tmp_path: Path):
+    ended = subprocess.run(
+        [sys.executable, "scripts/benchmark.py", "--failover", "--num-requests", "2"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert ended.returncode == 2
+    assert "--failover goes alone" in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 def test_a_given_platform_is_measured_where_it_is(light_stack: Stack, tmp_path: Path):
