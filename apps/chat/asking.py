@@ -49,7 +49,8 @@ def busy_detail(depth: Depth) -> str:
     """Say how much there is to do, and for how long if that is known."""
     count = depth.questions + depth.live
     when = f"about {ceil(depth.wait)} seconds" if depth.wait > 1 else "a few seconds"
-    return f"The model is busy with {count} questions; try again in {when}."
+    questions = "a question" if count == 1 else f"{count} questions"
+    return f"The model is busy with {questions}; try again in {when}."
 
 
 class Snapshot(Protocol):

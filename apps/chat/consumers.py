@@ -262,7 +262,8 @@ class SessionConsumer(AsyncWebsocketConsumer):
             keep_frame=chat.keep_frame or chat.frame is not None,
         )
         self._feed.follow(chat.id)
-        self._own(self._bring_frame(chat))
+        # Not a task of this socket's: cut short, it would leave the question waiting for its frame.
+        self.process.run(self._bring_frame(chat))
         self._own(self._watch.until_ended(self.session_id, chat.id))
         metrics.QUESTIONS.inc()
         await self._say(protocol.Queued(id=chat.id, position=position))

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from contextvars import Context
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -46,11 +46,27 @@ class ChatProcess:
     asking: Asking
     relay: MediaRelay
     sockets: set[Socket] = field(default_factory=set)
+    errands: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def run(self, errand: Coroutine[Any, Any, None]) -> None:
+        """Do what is to be done to its end though the socket that wanted it may close."""
+        task = asyncio.create_task(errand)
+        self.errands.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self.errands.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            # Only the kind: an exception's text may quote what a client sent.
+            logger.error("An errand of a socket failed: %s", type(error).__name__)
 
     async def aclose(self) -> None:
         """Send every client away, to come back to the server's next life; end all streams."""
         closing = (socket.restart() for socket in tuple(self.sockets))
         await asyncio.gather(*closing, return_exceptions=True)
+        for errand in tuple(self.errands):
+            errand.cancel()
         # The close frames are still in the server's buffers: give them a moment to leave.
         await asyncio.sleep(GOODBYE_SECONDS)
         await self.relay.aclose()

@@ -5,7 +5,7 @@ look at a message's types again.
 """
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from enum import IntEnum
 from typing import Any, ClassVar, Literal
 
@@ -58,10 +58,10 @@ def _is_text(value: object) -> bool:
     return not any("\ud800" <= sign <= "\udfff" for sign in value)
 
 
-def _check_id(value: object) -> None:
+def _check_id(value: object, *, name: str = "id") -> None:
     _require(
         isinstance(value, str) and 0 < len(value) <= MAX_ID_CHARS and value.isprintable(),
-        f"id must be a text of 1 to {MAX_ID_CHARS} printable characters.",
+        f"{name} must be a text of 1 to {MAX_ID_CHARS} printable characters.",
     )
 
 
@@ -87,7 +87,7 @@ class Chat:
         _check_id(self.id)
         _require(isinstance(self.keep_frame, bool), "keep_frame must be true or false.")
         if self.frame is not None:
-            _check_id(self.frame)
+            _check_id(self.frame, name="frame")
         _require(_is_text(self.content), "content must be a text that is not empty.")
 
 
@@ -240,14 +240,20 @@ def parse(text: str, *, new_id: str) -> ClientMessage:
 
 def _build(kind: type[ClientMessage], data: dict[str, Any]) -> ClientMessage:
     """Build the message from its known fields; others are ignored, so that clients may grow."""
-    names = {item.name for item in fields(kind)}
-    question = data.get("id") if "id" in names else None
+    known = {item.name: item for item in fields(kind)}
+    question = data.get("id") if "id" in known else None
+    named = question if isinstance(question, str) and len(question) <= MAX_ID_CHARS else None
+    lacking = [
+        name
+        for name, item in known.items()
+        if name not in data and item.default is MISSING and item.default_factory is MISSING
+    ]
+    if lacking:
+        detail = f"A message of type {kind.type} needs {' and '.join(lacking)}."
+        raise ProtocolError("bad_request", detail, id=named)
     try:
-        return kind(**{name: value for name, value in data.items() if name in names})
-    except TypeError:
-        raise ProtocolError("bad_request", f"A {kind.type} message lacks a field.") from None
+        return kind(**{name: value for name, value in data.items() if name in known})
     except ProtocolError as error:
-        named = question if isinstance(question, str) and len(question) <= MAX_ID_CHARS else None
         raise ProtocolError(error.code, error.detail, id=named) from None
 
 

@@ -9,6 +9,8 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from deploy.benchmark import report, scenarios
 from deploy.benchmark.busy_vllm import BusyVllm
 from deploy.benchmark.children import PASSWORD_VARIABLE, ROOT, Child
@@ -38,14 +40,19 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--num-requests", type=int, default=0, metavar="N", help="questions of one camera")
+    add("--num-requests", type=_count, default=0, metavar="N", help="questions of one camera")
     add("--streams", type=_counts, default=[], metavar="N,…", help="numbers of streams to hold")
     add("--live", action="store_true", help="also hold the streams in live mode")
     add("--live-rate", type=float, default=2.0, help="live mode's frames a second (2)")
-    add("--shape", default="idle", help="what held streams send: idle, 720p15 or 720p30")
+    add(
+        "--shape",
+        default="idle",
+        choices=["idle", "720p15", "720p30"],
+        help="what held streams send",
+    )
     add("--codec", default="VP8", choices=["VP8", "H264"], help="what streams are coded in")
-    add("--churn", type=int, default=0, metavar="N", help="connects and disconnects")
-    add("--soak", type=int, default=0, metavar="MINUTES", help="hold streams for long")
+    add("--churn", type=_count, default=0, metavar="N", help="connects and disconnects")
+    add("--soak", type=_count, default=0, metavar="MINUTES", help="hold streams for long")
     add("--failover", action="store_true", help="one of two stand-ins hangs for ten seconds")
     add("--fairness", action="store_true", help="1 user asks 50 questions at once, 9 one each")
     add(
@@ -53,19 +60,19 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         action="store_true",
         help="8 questioners against a bare client; a vLLM of its own",
     )
-    add("--questions-each", type=int, default=5, help="of each of the 8 questioners (5)")
+    add("--questions-each", type=_count, default=5, help="of each of the 8 questioners (5)")
     add("--freshness", action="store_true", help="compare ways of releasing frames; no platform")
     add("--no-chromium", action="store_true", help="compare them with aiortc as sender only")
     add("--monitor-gpu", action="store_true", help="sample the GPUs once a second")
     add("--server-url", help="a running platform instead of one of the benchmark's own")
     add("--username", default="", help="of the given platform's user")
     add("--password", default=os.environ.get(PASSWORD_VARIABLE, ""), help=PASSWORD_HELP)
-    add("--web-servers", type=int, default=1, help="of the benchmark's own platform (1)")
-    add("--web-pid", type=int, help="the given platform's web server, when on this machine")
+    add("--web-servers", type=_count, default=1, help="of the benchmark's own platform (1)")
+    add("--web-pid", type=_count, help="the given platform's web server, when on this machine")
     add("--model-url", help="a real model server instead of the stand-in; its frames go unread")
     add("--first-token", type=float, default=0.2, help="stand-in: seconds to the first token")
     add("--token", type=float, default=0.02, help="stand-in: seconds a token")
-    add("--tokens", type=int, default=16, help="stand-in: tokens of an answer")
+    add("--tokens", type=_count, default=16, help="stand-in: tokens of an answer")
     add("--out", type=Path, default=ROOT / "benchmark_results", help="folder of the results")
     options = parser.parse_args(arguments)
     if options.failover and sum(map(bool, _scenarios(options))) > 1:
@@ -91,17 +98,24 @@ def _scenarios(options: argparse.Namespace) -> tuple[object, ...]:
     )
 
 
+def _count(text: str) -> int:
+    if not text.strip().isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
+    return int(text)
+
+
 def _counts(text: str) -> list[int]:
-    return [int(part) for part in text.split(",")]
+    return [_count(part) for part in text.split(",")]
 
 
 def progress(name: str, done: int, of: int) -> None:
-    """Draw a bar on standard error."""
-    if not sys.stderr.isatty():
-        return
-    filled = round(30 * done / of) if of else 30
-    end = "\n" if done >= of else ""
-    sys.stderr.write(f"\r\033[K{name:40} [{'#' * filled:30}] {done}/{of}{end}")
+    """Draw a bar on standard error; where that is no terminal, say what is done."""
+    if sys.stderr.isatty():
+        filled = round(30 * done / of) if of else 30
+        end = "\n" if done >= of else ""
+        sys.stderr.write(f"\r\033[K{name:40} [{'#' * filled:30}] {done}/{of}{end}")
+    elif done >= of:
+        sys.stderr.write(f"{name}: {done}/{of}\n")
     sys.stderr.flush()
 
 
@@ -225,7 +239,14 @@ def _platform(options: argparse.Namespace, model_url: str) -> AnyPlatform:
 def main(arguments: list[str]) -> int:
     """Measure, write, tell."""
     options = parse(arguments)
-    results = asyncio.run(measure(options))
+    try:
+        results = asyncio.run(measure(options))
+    except (RuntimeError, OSError, httpx.HTTPError) as error:
+        print(f"The benchmark could not go on: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Stopped; nothing was written.", file=sys.stderr)
+        return 130
     folder = options.out / time.strftime("%Y%m%d-%H%M%S", time.gmtime())
     written = report.write(results, folder)
     print("\n".join(report.lines(results)))

@@ -18,6 +18,8 @@ from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from typing import Any
 
+import httpx
+
 from deploy.benchmark.camera import CameraUser, Message
 from deploy.benchmark.children import PASSWORD_VARIABLE
 from deploy.benchmark.pictures import SHAPES, ClipTrack, TimecodedTrack, encoded_clip
@@ -199,7 +201,17 @@ def main() -> None:
         "hold": hold,
         "churn": churn,
     }
-    asyncio.run(roles[config["role"]](config))
+    try:
+        asyncio.run(roles[config["role"]](config))
+    except* (RuntimeError, OSError, httpx.HTTPError) as errors:
+        sys.exit(f"A benchmark client could not go on: {_first(errors)}")
+
+
+def _first(errors: BaseExceptionGroup[Any]) -> BaseException:
+    error: BaseException = errors
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 if __name__ == "__main__":

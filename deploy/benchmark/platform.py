@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import httpx
 import psutil
 
 from deploy.benchmark.children import ROOT
@@ -85,10 +86,20 @@ class OwnPlatform:
                 stderr=output,
                 start_new_session=True,
             )
+        try:
+            return await self._ready(port, password, log)
+        except BaseException:
+            await self.__aexit__()
+            raise
+
+    async def _ready(self, port: int, password: str, log: Path) -> Platform:
+        """Wait until it says where it is, then start the further web servers."""
+        if self._process is None:
+            raise RuntimeError("The platform was not started.")
         async with asyncio.timeout(START_SECONDS):
-            while not re.search(r"^Open ", log.read_text(), re.MULTILINE):
+            while not re.search(r"^Open ", said := await asyncio.to_thread(log.read_text), re.M):
                 if self._process.returncode is not None:
-                    raise RuntimeError("The platform did not come up:\n" + log.read_text())
+                    raise RuntimeError("The platform did not come up:\n" + said)
                 await asyncio.sleep(0.2)
         first = find_web_server(psutil.Process(self._process.pid))
         ports = [port] + [free_port() for _ in range(self._web_servers - 1)]
@@ -119,7 +130,12 @@ class GivenPlatform:
     pid: int | None
 
     async def __aenter__(self) -> Platform:
-        """Return it."""
+        """Return it. Raises RuntimeError when nothing answers there."""
+        try:
+            async with httpx.AsyncClient(timeout=10, trust_env=False) as http:
+                await http.get(f"{self.url.rstrip('/')}/health")
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise RuntimeError(f"No platform answers at {self.url}.") from error
         webs = (psutil.Process(self.pid),) if self.pid else ()
         return Platform((self.url.rstrip("/"),), self.username, self.password, webs)
 

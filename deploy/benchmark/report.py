@@ -39,20 +39,39 @@ def lines(results: dict[str, Any]) -> Iterator[str]:
     if "soak" in results:
         soak = results["soak"]
         told = {name: soak[name] for name in soak if name != "samples"}
-        yield f"soak: {json.dumps(told)}"
-    for name in ("churn", "fairness", "failover", "throughput"):
+        yield from _named("Soak", told)
+    for name in ("churn", "fairness", "failover"):
         if name in results:
-            yield f"{name}: {json.dumps(results[name])}"
+            yield from _named(name.capitalize(), results[name])
+    if "throughput" in results:
+        run = results["throughput"]
+        yield f"Throughput, {run['questioners']} questioners, tokens a second"
+        for each in run["rounds"]:
+            rates = [each[who]["tokens_per_second"] for who in ("platform", "bare")]
+            yield "  platform {:8.1f}   bare client {:8.1f}".format(*rates)
+        yield f"  {'platform, % of bare':34} {_told(run['share_percent'])}"
     for row in results.get("freshness", []):
         name = f"{row['sender']}, {row['release']}, {row['framerate']}/s, {row['network']}"
         yield f"  {name:36} age  {_told(row['age_ms'])} damaged {row['damaged']}"
         yield f"  {'':36} wait {_told(row['wait_ms'])}"
 
 
+def _named(name: str, run: dict[str, Any], *, indent: str = "") -> Iterator[str]:
+    """Yield one line a figure, spreads in words, groups of figures under their names."""
+    yield f"{indent}{name}"
+    for key, value in run.items():
+        if isinstance(value, dict) and "count" in value:
+            yield f"{indent}  {key:34} {_told(value)}"
+        elif isinstance(value, dict) and value:
+            yield from _named(key, value, indent=indent + "  ")
+        else:
+            yield f"{indent}  {key:34} {value}"
+
+
 def _told(spread: dict[str, Any]) -> str:
     if not spread["count"]:
         return "nothing"
-    return "median {median:8.1f}   p95 {p95:8.1f}   max {max:8.1f}".format(**spread)
+    return "median {median:8.2f}   p95 {p95:8.2f}   max {max:8.2f}".format(**spread)
 
 
 def _plots(results: dict[str, Any], folder: Path) -> list[Path]:

@@ -23,7 +23,7 @@ export class LiveMode {
     this.on = false;
     parts.toggle.addEventListener("click", () => this.switch(!this.on));
     parts.prompt.addEventListener("input", () => this.#edited());
-    parts.prompt.addEventListener("change", () => this.ask());
+    parts.prompt.addEventListener("change", () => this.#settle());
     parts.prompt.addEventListener("keydown", (event) => this.#key(event));
   }
 
@@ -79,6 +79,13 @@ export class LiveMode {
     this.ask();
   }
 
+  /** Done with the field: ask, or show again what is asked when nothing is left in it. */
+  #settle() {
+    const { prompt } = this.#parts;
+    if (this.on && !prompt.value.trim()) prompt.value = this.#sent;
+    this.ask();
+  }
+
   #edited() {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.ask(), TYPING_PAUSE);
@@ -87,7 +94,7 @@ export class LiveMode {
   #key(event) {
     if (event.key !== "Enter" || event.isComposing) return;
     event.preventDefault();
-    this.ask();
+    this.#settle();
   }
 
   #note(text) {

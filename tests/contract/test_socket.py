@@ -136,6 +136,20 @@ async def test_a_question_without_a_camera_says_so_in_the_end(camera: CameraClie
     assert error["error"] == "no_stream"
 
 
+async def test_a_question_ends_though_its_socket_has_closed_before_the_stream(
+    camera: CameraClient,
+):
+    """It would hold a place of the queue, and nobody would be left to end it."""
+    question = await camera.send_question("What do you see?")
+    await camera.wait_for("queued", id=question)
+    await camera.close_socket()
+    await asyncio.sleep(11)  # FRAME_WAIT_SECONDS, and one.
+    await camera.open_socket()
+    await camera.send(type="resume", id=question, after=0)
+    end = await camera.end_of(question, patience=5)
+    assert (end["error"], end["detail"]) == ("no_stream", "Start the camera first, then ask.")
+
+
 async def test_earlier_turns_are_told_to_the_model(camera: CameraClient, script: Script, stand_in):
     await camera.start_camera(PICTURE)
     await camera.ask("What do you see?")

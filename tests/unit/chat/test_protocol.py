@@ -115,3 +115,12 @@ def test_what_json_can_say_and_nobody_can_use_is_refused(text: str):
     with pytest.raises(ProtocolError) as refusal:
         protocol.parse(text, new_id="new")
     assert refusal.value.code == "bad_request"
+
+
+def test_what_a_message_lacks_is_named_for_its_asker():
+    with pytest.raises(ProtocolError) as failure:
+        parse(type="chat", id="z")
+    assert failure.value.id == "z"
+    assert failure.value.detail == "A message of type chat needs content."
+    with pytest.raises(ProtocolError, match=r"^frame must be"):
+        parse(type="chat", content="x", frame=5)
