@@ -191,10 +191,10 @@ class CameraClient:
             await peer.close()
         self.peers.clear()
 
-    async def send_question(self, content: str) -> str:
-        """Ask; return the question's id."""
+    async def send_question(self, content: str, **frame: object) -> str:
+        """Ask, with ``keep_frame`` or ``frame`` if given; return the question's id."""
         question_id = uuid4().hex
-        await self.send(type="chat", id=question_id, content=content)
+        await self.send(type="chat", id=question_id, content=content, **frame)
         return question_id
 
     async def end_of(self, question_id: str, *, patience: float = 30) -> Message:

@@ -5,10 +5,11 @@ come at once for the last place in the queue one is refused.
 """
 
 import time
+from dataclasses import dataclass
 from enum import StrEnum
 
 from apps.chat.fairness import PLACE_FUNCTION, ROTATION
-from apps.chat.questions import CREATE_FUNCTION, LIVE, RUNNING, QuestionStore
+from apps.chat.questions import CREATE_FUNCTION, LIVE, RUNNING, NewQuestion, QuestionStore
 
 RATE_TTL_SECONDS = 120
 
@@ -37,34 +38,32 @@ return place
 """
 
 
-async def admit(
-    questions: QuestionStore,
-    session_id: str,
-    question_id: str,
-    *,
-    text: str,
-    asker: str,
-    keep_frame: bool,
-    per_minute: int,
-    depth: int,
-    stale_seconds: float,
-) -> int | Refusal:
+@dataclass(frozen=True, kw_only=True)
+class AskLimits:
+    """What one may ask.
+
+    Attributes:
+        chars: longest question, characters.
+        per_minute: questions a minute of one asker, over all processes.
+        depth: questions that may wait or run at once, of all askers; live mode's frames have what
+            they leave of it.
+        stale_seconds: after this time a question no longer counts as waiting.
+    """
+
+    chars: int
+    per_minute: int
+    depth: int
+    stale_seconds: float
+
+
+async def admit(questions: QuestionStore, new: NewQuestion, limits: AskLimits) -> int | Refusal:
     """Store a question and return its place in the fair order, 1 for the next of all.
 
     One that is refused counts towards its asker's rate all the same.
-
-    Args:
-        asker: whose questions are counted together and take turns as one, such as a user's id.
-        keep_frame: its frame may be asked about again.
-        per_minute: questions a minute of one asker, over all processes.
-        depth: questions that may wait or run at once, of all askers.
-        stale_seconds: after this time a question no longer counts as waiting.
     """
-    keys, args = questions.creation(
-        session_id, question_id, text=text, live=False, asker=asker, keep_frame=keep_frame
-    )
+    keys, args = questions.creation(new)
     now = time.time()
-    keys += [f"rate:ask:{asker}:{int(now // 60)}", LIVE, RUNNING, ROTATION]
-    args += [per_minute, depth, now - stale_seconds]
+    keys += [f"rate:ask:{new.asker}:{int(now // 60)}", LIVE, RUNNING, ROTATION]
+    args += [limits.per_minute, limits.depth, now - limits.stale_seconds]
     answer: int | bytes = await questions.redis.register_script(_ADMIT)(keys=keys, args=args)
     return answer if isinstance(answer, int) else Refusal(answer.decode())

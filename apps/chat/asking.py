@@ -10,11 +10,11 @@ from typing import Any, Protocol
 from asgiref.sync import sync_to_async
 
 from apps.chat import presence
-from apps.chat.admission import Refusal, admit
+from apps.chat.admission import AskLimits, Refusal, admit
 from apps.chat.events import Events
 from apps.chat.fairness import FairQueue
 from apps.chat.protocol import FrameInfo, ProtocolError
-from apps.chat.questions import Depth, QuestionStore, State
+from apps.chat.questions import Depth, NewQuestion, QuestionStore, State
 from apps.chat.tasks import answer_next
 from apps.frames.privacy import FilterFailed
 from apps.frames.store import FrameStore
@@ -25,24 +25,6 @@ from apps.streaming.host import MediaHost
 from apps.streaming.peer import PeerSession
 
 PEER_LOOK_SECONDS = 0.05
-
-
-@dataclass(frozen=True, kw_only=True)
-class AskLimits:
-    """What one may ask.
-
-    Attributes:
-        chars: longest question, characters.
-        per_minute: questions a minute of one user.
-        depth: questions that may wait or run at once, of all users; live mode's frames have what
-            they leave of it.
-        stale_seconds: after this time a question no longer counts as waiting.
-    """
-
-    chars: int
-    per_minute: int
-    depth: int
-    stale_seconds: float
 
 
 def busy_detail(depth: Depth) -> str:
@@ -87,34 +69,18 @@ class Asking:
     wait: float
     call: Callable[[], Awaitable[None]] = call_worker
 
-    async def take(
-        self, session_id: str, question_id: str, *, text: str, asker: str, keep_frame: bool = False
-    ) -> int:
-        """Accept a question and return its place in the fair order, 1 for the next.
-
-        Args:
-            asker: whose questions are counted together and take turns as one, such as a user's id.
-            keep_frame: the question's frame may be asked about again.
+    async def take(self, new: NewQuestion) -> int:
+        """Accept a person's question and return its place in the fair order, 1 for the next.
 
         Raises:
             ProtocolError: ``question_too_long``, ``rate_limited``, ``busy``, or ``bad_request``
                 for an id that was used before.
         """
         limits = self.limits()
-        if len(text) > limits.chars:
+        if len(new.text) > limits.chars:
             detail = f"A question may have {limits.chars} characters at most."
-            raise ProtocolError("question_too_long", detail, id=question_id)
-        answer = await admit(
-            self.questions,
-            session_id,
-            question_id,
-            text=text,
-            asker=asker,
-            keep_frame=keep_frame,
-            per_minute=limits.per_minute,
-            depth=limits.depth,
-            stale_seconds=limits.stale_seconds,
-        )
+            raise ProtocolError("question_too_long", detail, id=new.id)
+        answer = await admit(self.questions, new, limits)
         if not isinstance(answer, Refusal):
             return answer
         match answer:
@@ -125,9 +91,9 @@ class Asking:
                 detail = busy_detail(await self._depth(limits))
             case Refusal.ID_USED:
                 detail = "This id was used for a question before."
-        raise ProtocolError(answer.value, detail, id=question_id)
+        raise ProtocolError(answer.value, detail, id=new.id)
 
-    async def take_live(self, session_id: str, question_id: str, *, text: str, asker: str) -> None:
+    async def take_live(self, new: NewQuestion) -> None:
         """Accept one frame's question of live mode.
 
         Raises:
@@ -137,7 +103,7 @@ class Asking:
         depth = await self._depth(limits)
         if depth.questions + depth.live >= limits.depth:
             raise ProtocolError("busy", busy_detail(depth))
-        await self.questions.create(session_id, question_id, text=text, live=True, asker=asker)
+        await self.questions.create(new)
 
     async def _depth(self, limits: AskLimits) -> Depth:
         return await self.questions.depth(older_than=time.time() - limits.stale_seconds)

@@ -19,19 +19,18 @@ from django.conf import settings
 from redis.exceptions import RedisError
 
 from apps.camera_sessions import lifecycle
-from apps.camera_sessions.authentication import authenticate_token
 from apps.camera_sessions.limits import told_limits
 from apps.camera_sessions.models import CameraSession, EndReason
-from apps.camera_sessions.tokens import TokenRefused
 from apps.chat import metrics, presence, protocol
 from apps.chat.askers import asker_of
+from apps.chat.entry import EntryRefused, entering
 from apps.chat.events import session_group
 from apps.chat.feed import AnswerFeed
 from apps.chat.limits import TokenBucket
 from apps.chat.live import LiveMode
 from apps.chat.process import ChatProcess
 from apps.chat.protocol import CloseCode, ProtocolError, ServerMessage
-from apps.chat.watching import Patience, Watch
+from apps.chat.questions import NewQuestion
 from apps.live_settings.current import current
 from apps.streaming.errors import OfferRefused
 
@@ -61,23 +60,14 @@ class SessionConsumer(AsyncWebsocketConsumer):
         self._round_trip = float("inf")
         self.connection = uuid4().hex
         offered = self.scope.get("subprotocols", [])
-        known = protocol.SUBPROTOCOL in offered
-        await self.accept(protocol.SUBPROTOCOL if known else None)
+        await self.accept(protocol.SUBPROTOCOL if protocol.SUBPROTOCOL in offered else None)
         try:
-            self.session = await authenticate_token(bearer(offered) if known else "")
-        except TokenRefused as refusal:
-            ended = refusal.code == "session_ended"
-            await self._refuse(
-                refusal.code,
-                refusal.detail,
-                CloseCode.ENDED if ended else CloseCode.NOT_AUTHENTICATED,
-            )
+            wanted = str(self.scope["url_route"]["kwargs"]["session_id"])
+            self.session = await entering(offered, session_id=wanted)
+        except EntryRefused as refusal:
+            await self._refuse(refusal.code, refusal.detail, refusal.close)
             return
         self.session_id = str(self.session.pk)
-        if self.session_id != str(self.scope["url_route"]["kwargs"]["session_id"]).lower():
-            detail = "This token belongs to another session."
-            await self._refuse("forbidden", detail, CloseCode.FORBIDDEN)
-            return
         try:
             await self._begin()
         except (RedisError, OSError) as error:
@@ -89,16 +79,7 @@ class SessionConsumer(AsyncWebsocketConsumer):
         self.process = self.scope["chat_process"]
         parts = self.process.services
         self._feed = AnswerFeed(self.session_id, questions=parts.questions)
-        self._watch = Watch(
-            questions=parts.questions,
-            patience=Patience(
-                frame=2 * settings.FRAME_WAIT_SECONDS + 5,
-                answer=settings.MODEL_TIMEOUT_SECONDS + 60,
-            ),
-            queue=self.process.asking.queue,
-            call=self.process.asking.call,
-            tell=self._tell_end,
-        )
+        self._watch = self.process.watch(tell=self._tell_end)
         now = time.monotonic()
         self._messages = TokenBucket(per_minute=settings.MAX_MESSAGES_PER_MINUTE, now=now)
         self._heard_at = self._seen_at = now
@@ -253,14 +234,14 @@ class SessionConsumer(AsyncWebsocketConsumer):
             peer.note_round_trip(self._round_trip)
 
     async def _ask(self, chat: protocol.Chat) -> None:
-        asking = self.process.asking
-        position = await asking.take(
-            self.session_id,
-            chat.id,
+        new = NewQuestion(
+            session_id=self.session_id,
+            id=chat.id,
             text=chat.content,
             asker=asker_of(self.session),
             keep_frame=chat.keep_frame or chat.frame is not None,
         )
+        position = await self.process.asking.take(new)
         self._feed.follow(chat.id)
         # Not a task of this socket's: cut short, it would leave the question waiting for its frame.
         self.process.run(self._bring_frame(chat))
@@ -416,9 +397,3 @@ class SessionConsumer(AsyncWebsocketConsumer):
 
     async def _close(self, code: CloseCode) -> None:
         await self.close(int(code))  # The protocol library takes no enum.
-
-
-def bearer(subprotocols: list[str]) -> str:
-    """Return the access token among a socket's subprotocols, empty without one."""
-    tokens = [item.removeprefix("bearer.") for item in subprotocols if item.startswith("bearer.")]
-    return tokens[0] if tokens else ""

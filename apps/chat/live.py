@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 
 from apps.chat.asking import Asking
 from apps.chat.protocol import Error, LiveText, ProtocolError, ServerMessage
-from apps.chat.questions import State
+from apps.chat.questions import NewQuestion, State
 from apps.streaming.capture import Wish
 
 PAUSE_AFTER_ERROR_SECONDS = 1.0
@@ -123,9 +123,14 @@ class LiveMode:
         self._finished.clear()
         self._current = f"live-{uuid4().hex}"
         self._asked = self.prompt
-        await self._asking.take_live(
-            self._session_id, self._current, text=self._asked, asker=self._asker
+        new = NewQuestion(
+            session_id=self._session_id,
+            id=self._current,
+            text=self._asked,
+            asker=self._asker,
+            live=True,
         )
+        await self._asking.take_live(new)
         self._follow(self._current)
         try:
             await self._asking.bring_frame(self._session_id, self._current, wish=self._wish())

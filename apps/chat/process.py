@@ -10,10 +10,12 @@ from typing import Any, Protocol
 from channels.db import database_sync_to_async
 from django.conf import settings
 
-from apps.chat.asking import Asking, AskLimits
+from apps.chat.admission import AskLimits
+from apps.chat.asking import Asking
 from apps.chat.relay import MediaRelay
 from apps.chat.services import Services, privacy_policy, services
 from apps.chat.shutdown import before_shutdown
+from apps.chat.watching import Patience, Tell, Watch
 from apps.frames import privacy
 from apps.frames.privacy import PrivacyPolicy
 from apps.frames.types import EncodedFrame
@@ -47,6 +49,23 @@ class ChatProcess:
     relay: MediaRelay
     sockets: set[Socket] = field(default_factory=set)
     errands: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def watch(self, *, tell: Tell) -> Watch:
+        """Return what watches over the questions of one socket.
+
+        Args:
+            tell: tells the socket that a question has ended.
+        """
+        return Watch(
+            questions=self.services.questions,
+            patience=Patience(
+                frame=2 * settings.FRAME_WAIT_SECONDS + 5,
+                answer=settings.MODEL_TIMEOUT_SECONDS + 60,
+            ),
+            queue=self.asking.queue,
+            call=self.asking.call,
+            tell=tell,
+        )
 
     def run(self, errand: Coroutine[Any, Any, None]) -> None:
         """Do what is to be done to its end though the socket that wanted it may close."""

@@ -44,6 +44,24 @@ def member(session_id: str, question_id: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NewQuestion:
+    """One question as asked.
+
+    Attributes:
+        asker: whose questions are counted together and take turns as one, such as a user's id.
+        live: asked by live mode.
+        keep_frame: its frame may be asked about again.
+    """
+
+    session_id: str
+    id: str
+    text: str
+    asker: str
+    live: bool = False
+    keep_frame: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Question:
     """One question as stored.
 
@@ -191,52 +209,27 @@ class QuestionStore:
     def _index(session_id: str) -> str:
         return f"questions:of:{session_id}"
 
-    async def create(
-        self,
-        session_id: str,
-        question_id: str,
-        *,
-        text: str,
-        live: bool,
-        asker: str,
-        keep_frame: bool = False,
-    ) -> bool:
-        """Store a new question; ``False`` when the session has one with that id already.
-
-        Args:
-            asker: whose questions take turns as one, such as a user's id.
-            keep_frame: its frame may be asked about again.
-        """
-        keys, args = self.creation(
-            session_id, question_id, text=text, live=live, asker=asker, keep_frame=keep_frame
-        )
+    async def create(self, new: NewQuestion) -> bool:
+        """Store a new question; ``False`` when the session has one with that id already."""
+        keys, args = self.creation(new)
         return bool(await self.redis.register_script(_CREATE)(keys=keys, args=args))
 
-    def creation(
-        self,
-        session_id: str,
-        question_id: str,
-        *,
-        text: str,
-        live: bool,
-        asker: str,
-        keep_frame: bool,
-    ) -> tuple[list[str], list[str | int | float]]:
+    def creation(self, new: NewQuestion) -> tuple[list[str], list[str | int | float]]:
         """Return the keys and arguments of ``CREATE_FUNCTION`` for a question asked now."""
         keys = [
-            self._key(session_id, question_id),
-            self._index(session_id),
-            LIVE if live else QUEUE,
+            self._key(new.session_id, new.id),
+            self._index(new.session_id),
+            LIVE if new.live else QUEUE,
         ]
         return keys, [
-            text,
-            int(live),
+            new.text,
+            int(new.live),
             time.time(),
             self._ttl,
-            question_id,
-            member(session_id, question_id),
-            asker,
-            int(keep_frame),
+            new.id,
+            member(new.session_id, new.id),
+            new.asker,
+            int(new.keep_frame),
         ]
 
     async def load(self, session_id: str, question_id: str) -> Question | None:

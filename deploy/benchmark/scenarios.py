@@ -16,6 +16,7 @@ from deploy.benchmark.sampling import cpu_percent, usage
 
 Progress = Callable[[str, int, int], None]
 
+BASE_SECONDS: Final = 6.0
 CPU_SECONDS: Final = 15.0
 SETTLE_SECONDS: Final = 6.0
 QUIET_SECONDS: Final = 15.0
@@ -97,10 +98,8 @@ async def hold(
         "codec": codec,
         "live_rate": live,
     }
-    base_cpu, base = 0.0, None
-    if platform.webs:
-        await asyncio.sleep(2)
-        base_cpu, base = await cpu_percent(platform.webs, seconds=6), usage(platform.webs)
+    await asyncio.sleep(2)  # What was held before is gone by then.
+    before = await _load(platform, seconds=BASE_SECONDS)
     opened = 0
 
     def note(line: dict[str, Any]) -> None:
@@ -112,10 +111,9 @@ async def hold(
     async with Child("client", config, on_note=note) as client:
         await client.note_with("ready")
         await asyncio.sleep(SETTLE_SECONDS)
-        if base is not None:
-            cpu = await cpu_percent(platform.webs, seconds=CPU_SECONDS)
-            found.update(_taken(streams, cpu - base_cpu, base, usage(platform.webs)))
-            found["base_cpu_percent"] = base_cpu
+        during = await _load(platform, seconds=CPU_SECONDS)
+        if before and during:
+            found |= _taken(streams, before, during)
         if questions:
             found["questions"] = await ask(
                 platform,
@@ -125,18 +123,34 @@ async def hold(
                 codec=codec,
                 progress=progress,
             )
-    ended = [line for line in client.notes if "live_answers" in line]
-    if live and ended:
-        rate = ended[0]["live_answers"] / ended[0]["seconds"] / streams
-        found["live_answers_per_second_and_stream"] = round(rate, 2)
-    return found
+    return found | _live_rate(client.notes, streams=streams)
 
 
-def _taken(
-    streams: int, cpu: float, before: dict[str, Any], during: dict[str, Any]
-) -> dict[str, Any]:
+async def _load(platform: Platform, *, seconds: float) -> dict[str, Any]:
+    """Return what the web servers take, their processor time over some seconds; {} when unknown."""
+    if not platform.webs:
+        return {}
+    return {
+        "cpu_percent": await cpu_percent(platform.webs, seconds=seconds),
+        **usage(platform.webs),
+    }
+
+
+def _live_rate(notes: list[dict[str, Any]], *, streams: int) -> dict[str, float]:
+    """Return how many answers of live mode a client was told of, if any."""
+    ended = [line for line in notes if line.get("live_answers")]
+    if not ended:
+        return {}
+    rate = ended[0]["live_answers"] / ended[0]["seconds"] / streams
+    return {"live_answers_per_second_and_stream": round(rate, 2)}
+
+
+def _taken(streams: int, before: dict[str, Any], during: dict[str, Any]) -> dict[str, Any]:
+    """Return what the streams take beyond what was taken before them."""
+    cpu = during["cpu_percent"] - before["cpu_percent"]
     memory = during["memory_mb"] - before["memory_mb"]
     return {
+        "base_cpu_percent": before["cpu_percent"],
         "cpu_percent": round(cpu, 2),
         "cpu_percent_per_stream": round(cpu / streams, 2),
         "memory_mb": during["memory_mb"],

@@ -47,7 +47,6 @@ def test_a_platform_of_its_own_is_measured(tmp_path: Path):
     assert results["churn"]["before"]["threads"] > 0
     waits = results["fairness"]["wait_ms"]
     assert [waits[kind]["count"] for kind in ("alone", "beside", "flood")] == [9, 9, 50]
-    assert results["fairness"]["times_as_long"] > 0
     assert results["machine"]["cpus"] > 0
 
 

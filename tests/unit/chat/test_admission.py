@@ -2,40 +2,25 @@
 
 import asyncio
 import time
+from dataclasses import replace
 from typing import Any
 
-import pytest
 from redis.asyncio import Redis
 
-from apps.chat.admission import Refusal, admit
+from apps.chat.admission import AskLimits, Refusal, admit
 from apps.chat.fairness import FairQueue
-from apps.chat.questions import QuestionStore, State
+from apps.chat.questions import NewQuestion, QuestionStore, State
 
-
-@pytest.fixture
-def questions(redis: Redis) -> QuestionStore:
-    return QuestionStore(redis, ttl=60)
-
-
-@pytest.fixture
-def turns(redis: Redis) -> FairQueue:
-    return FairQueue(redis, grace=5, ttl=60)
+LIMITS = AskLimits(chars=99, per_minute=99, depth=99, stale_seconds=60)
 
 
 async def enter(
     questions: QuestionStore, asker: str, question_id: str, **limits: Any
 ) -> int | Refusal:
     """Let in a question of ``asker``, whose session is named like it."""
-    known = {"per_minute": 99, "depth": 99, "stale_seconds": 60} | limits
-    return await admit(
-        questions,
-        asker,
-        question_id,
-        text="Ist das rot? 🔴",
-        asker=asker,
-        keep_frame=True,
-        **known,
-    )
+    text = "Ist das rot? 🔴"
+    new = NewQuestion(session_id=asker, id=question_id, text=text, asker=asker, keep_frame=True)
+    return await admit(questions, new, replace(LIMITS, **limits))
 
 
 async def test_what_is_let_in_is_stored_whole(questions: QuestionStore):

@@ -3,29 +3,20 @@
 import asyncio
 import time
 
-import pytest
 from redis.asyncio import Redis
 
 from apps.chat import presence
 from apps.chat.fairness import LIVE_FRAMES, PARKED, ROTATION, FairQueue
-from apps.chat.questions import QuestionStore, State
-
-
-@pytest.fixture
-def questions(redis: Redis) -> QuestionStore:
-    return QuestionStore(redis, ttl=60)
-
-
-@pytest.fixture
-def turns(redis: Redis) -> FairQueue:
-    return FairQueue(redis, grace=5, ttl=60)
+from apps.chat.questions import NewQuestion, QuestionStore, State
 
 
 async def ask(turns: FairQueue, asker: str, *ids: str, live: bool = False) -> None:
     """Queue questions of ``asker``, whose session is named like it."""
     questions = QuestionStore(turns.redis, ttl=60)
     for question_id in ids:
-        await questions.create(asker, question_id, text="What?", live=live, asker=asker)
+        await questions.create(
+            NewQuestion(session_id=asker, id=question_id, text="What?", asker=asker, live=live)
+        )
         assert await turns.push(asker, question_id, frame_id=question_id)
 
 
@@ -75,7 +66,9 @@ async def test_nobody_takes_every_place_and_the_rest_is_called_back(
 async def test_live_answers_take_no_place_from_their_askers_questions(turns: FairQueue):
     questions = QuestionStore(turns.redis, ttl=60)
     for session in ("s1", "s2", "s3"):
-        await questions.create(session, "live-1", text="What?", live=True, asker="ann")
+        await questions.create(
+            NewQuestion(session_id=session, id="live-1", text="What?", asker="ann", live=True)
+        )
         await turns.push(session, "live-1", frame_id="f")
     assert await served(turns, per_asker=1) == ["live-1"] * 3
     await ask(turns, "ann", "a1", "a2")
@@ -96,7 +89,9 @@ async def test_nothing_is_parked_where_nothing_waits(turns: FairQueue):
 
 async def test_sessions_of_one_asker_share_its_turns(turns: FairQueue, questions: QuestionStore):
     for session in ("laptop", "phone"):
-        await questions.create(session, session, text="What?", live=False, asker="ann")
+        await questions.create(
+            NewQuestion(session_id=session, id=session, text="What?", asker="ann")
+        )
         await turns.push(session, session, frame_id="f")
     await ask(turns, "bob", "b1")
     assert await served(turns) == ["laptop", "b1", "phone"]
@@ -136,7 +131,7 @@ async def test_ended_questions_cost_their_asker_no_turn(turns: FairQueue, questi
 
 
 async def test_a_question_that_ended_is_not_queued(turns: FairQueue, questions: QuestionStore):
-    await questions.create("ann", "q", text="What?", live=False, asker="ann")
+    await questions.create(NewQuestion(session_id="ann", id="q", text="What?", asker="ann"))
     await questions.finish("ann", "q", state=State.FAILED, outcome={})
     assert not await turns.push("ann", "q", frame_id="q")
     assert not await turns.push("ann", "unknown")

@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 from apps.chat.fairness import FairQueue
 from apps.chat.feed import AnswerFeed
 from apps.chat.protocol import Error, LiveText, Response, Token
-from apps.chat.questions import QuestionStore, State
+from apps.chat.questions import NewQuestion, QuestionStore, State
 
 OUTCOME = {
     "inference_time": 0.5,
@@ -21,7 +21,7 @@ OUTCOME = {
 @pytest.fixture
 async def questions(redis: Redis) -> QuestionStore:
     store = QuestionStore(redis, ttl=60)
-    await store.create("s", "q", text="What?", live=False, asker="ann")
+    await store.create(NewQuestion(session_id="s", id="q", text="What?", asker="ann"))
     await take(store, "q")
     return store
 
@@ -116,7 +116,9 @@ async def test_an_answer_nobody_follows_is_not_sent(questions: QuestionStore):
 
 
 async def test_a_live_answer_comes_whole(questions: QuestionStore):
-    await questions.create("s", "l", text="What?", live=True, asker="ann")
+    await questions.create(
+        NewQuestion(session_id="s", id="l", text="What?", asker="ann", live=True)
+    )
     feed = AnswerFeed("s", questions=questions)
     feed.follow("l")
     outcome = {**OUTCOME, "text": "A red star."}

@@ -1,7 +1,6 @@
 """The worker's hold on a question: it outlasts Redis's absence, and ends when another has it."""
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -16,7 +15,7 @@ from apps.chat.figures import Figures
 from apps.chat.generation import Answered, Generation
 from apps.chat.known_preferences import KnownPreferences
 from apps.chat.preferences import GenerationConfig
-from apps.chat.questions import QuestionStore, State
+from apps.chat.questions import NewQuestion, QuestionStore, State
 from apps.frames.store import FrameStore
 from apps.frames.types import EncodedFrame
 from apps.inference.client import Delta, Usage
@@ -92,7 +91,9 @@ class World:
         )
 
     async def ask(self) -> None:
-        await self.questions.create("s", "q", text="What?", live=False, asker="session:s")
+        await self.questions.create(
+            NewQuestion(session_id="s", id="q", text="What?", asker="session:s")
+        )
         await self.frames.put("s", "f", PICTURE)
         assert await self.turns.push("s", "q", frame_id="f")
 
@@ -157,4 +158,3 @@ async def test_a_frame_that_is_gone_is_said(world: World):
     question = await world.questions.load("s", "q")
     assert question is not None
     assert question.outcome["error"] == "no_frame"
-    assert question.asked_at <= time.time()

@@ -7,12 +7,13 @@ from collections.abc import AsyncIterator
 import pytest
 from redis.asyncio import Redis
 
-from apps.chat.asking import Asking, AskLimits
+from apps.chat.admission import AskLimits
+from apps.chat.asking import Asking
 from apps.chat.fairness import FairQueue
 from apps.chat.feed import AnswerFeed
 from apps.chat.live import LiveMode
 from apps.chat.protocol import Error, LiveText, ProtocolError, ServerMessage
-from apps.chat.questions import QuestionStore, State
+from apps.chat.questions import NewQuestion, QuestionStore, State
 from apps.frames.store import FrameStore
 from apps.frames.types import EncodedFrame
 from apps.streaming.capture import SceneUnchanged, Wish
@@ -198,7 +199,9 @@ async def test_a_full_queue_is_told_and_live_mode_goes_on(
 ):
     monkeypatch.setattr("apps.chat.live.PAUSE_AFTER_ERROR_SECONDS", 0.01)
     for number in range(LIMITS.depth):
-        await world.questions.create("o", str(number), text="What?", live=False, asker="bob")
+        await world.questions.create(
+            NewQuestion(session_id="o", id=str(number), text="What?", asker="bob")
+        )
 
     async def drain() -> None:
         async with asyncio.timeout(10):

@@ -3,16 +3,10 @@
 import asyncio
 import time
 
-import pytest
 from redis.asyncio import Redis
 
 from apps.chat.fairness import FairQueue
-from apps.chat.questions import QUEUE, Depth, QuestionStore, State
-
-
-@pytest.fixture
-def questions(redis: Redis) -> QuestionStore:
-    return QuestionStore(redis, ttl=60)
+from apps.chat.questions import QUEUE, Depth, NewQuestion, QuestionStore, State
 
 
 async def claim(questions: QuestionStore, *, lease_ms: int = 5000) -> bool:
@@ -25,7 +19,7 @@ async def claim(questions: QuestionStore, *, lease_ms: int = 5000) -> bool:
 
 
 async def ask(questions: QuestionStore, text: str = "What?") -> None:
-    assert await questions.create("s", "q", text=text, live=False, asker="ann")
+    assert await questions.create(NewQuestion(session_id="s", id="q", text=text, asker="ann"))
 
 
 async def test_a_question_is_stored_whole_and_with_an_end_of_life(
@@ -40,8 +34,12 @@ async def test_a_question_is_stored_whole_and_with_an_end_of_life(
 
 async def test_an_id_is_used_once_a_session(questions: QuestionStore):
     await ask(questions)
-    assert not await questions.create("s", "q", text="Again?", live=False, asker="ann")
-    assert await questions.create("stranger", "q", text="Mine.", live=False, asker="bob")
+    assert not await questions.create(
+        NewQuestion(session_id="s", id="q", text="Again?", asker="ann")
+    )
+    assert await questions.create(
+        NewQuestion(session_id="stranger", id="q", text="Mine.", asker="bob")
+    )
 
 
 async def test_only_one_worker_gets_a_question(questions: QuestionStore):
@@ -115,7 +113,9 @@ async def test_questions_too_old_to_be_answered_leave_the_queue(questions: Quest
 
 
 async def test_depth_tells_people_from_live_mode_and_what_runs(questions: QuestionStore):
-    await questions.create("s", "live-1", text="What?", live=True, asker="ann")
+    await questions.create(
+        NewQuestion(session_id="s", id="live-1", text="What?", asker="ann", live=True)
+    )
     await ask(questions)
     await claim(questions)
     depth = await questions.depth(older_than=0)
@@ -137,7 +137,7 @@ async def test_a_session_that_ends_leaves_nothing_behind(questions: QuestionStor
     await ask(questions)
     await claim(questions)
     await questions.append("s", "q", attempt=1, text="A")
-    await questions.create("stranger", "q", text="Mine.", live=False, asker="bob")
+    await questions.create(NewQuestion(session_id="stranger", id="q", text="Mine.", asker="bob"))
     await questions.forget("s")
     kept = {b"questions:waiting", b"presence:lately:s"}
     assert {key for key in await redis.keys("*") if b"stranger" not in key} == kept

@@ -9,18 +9,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from apps.chat import presence, watching
 from apps.chat.fairness import FairQueue
-from apps.chat.questions import Question, QuestionStore, State
+from apps.chat.questions import NewQuestion, Question, QuestionStore, State
 from apps.chat.watching import Patience, Watch
-
-
-@pytest.fixture
-def questions(redis: Redis) -> QuestionStore:
-    return QuestionStore(redis, ttl=60)
-
-
-@pytest.fixture
-def turns(redis: Redis) -> FairQueue:
-    return FairQueue(redis, grace=5, ttl=60)
 
 
 @pytest.fixture
@@ -65,7 +55,7 @@ async def claim(turns: FairQueue) -> None:
 
 async def ask(turns: FairQueue, *, frame: bool = True, running: bool = False) -> None:
     questions = QuestionStore(turns.redis, ttl=60)
-    await questions.create("s", "q", text="What?", live=False, asker="ann")
+    await questions.create(NewQuestion(session_id="s", id="q", text="What?", asker="ann"))
     if frame:
         await turns.push("s", "q", frame_id="q")
     if running:
@@ -128,7 +118,7 @@ async def test_a_lost_call_is_made_again_when_nothing_runs(
     assert calls == []
     await look(watch, age=4)
     assert calls == ["call"]
-    await watch.questions.create("s", "other", text="What?", live=False, asker="bob")
+    await watch.questions.create(NewQuestion(session_id="s", id="other", text="What?", asker="bob"))
     await turns.push("s", "other")
     await claim(turns)
     waiting = await watch.questions.load("s", "other")

@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -129,14 +130,15 @@ class ModelServer:
         self._tasks.add(task)
         self.connections += 1
         number = self.connections
+        # However the connection ends, `hung_up` tells the test.
+        ends = (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError)
         try:
-            while not writer.is_closing():
-                request = await receive(reader, connection=number)
-                self.requests.append(request)
-                script = self.chat if request.path.endswith("/completions") else self.health
-                await script(Reply(reader, writer))
-        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
-            pass  # However the connection ended, `hung_up` tells the test.
+            with suppress(*ends):
+                while not writer.is_closing():
+                    request = await receive(reader, connection=number)
+                    self.requests.append(request)
+                    script = self.chat if request.path.endswith("/completions") else self.health
+                    await script(Reply(reader, writer))
         finally:
             self.hung_up.set()
             self._tasks.discard(task)

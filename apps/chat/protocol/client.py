@@ -1,49 +1,15 @@
-"""The WebSocket's vocabulary: frozen messages, one ``parse``, one ``to_wire``.
-
-Pure: no socket, no Django. An invalid message can't be built, so nothing behind ``parse`` needs to
-look at a message's types again.
-"""
+"""What a client may say."""
 
 import json
 from dataclasses import MISSING, dataclass, fields
-from enum import IntEnum
 from typing import Any, ClassVar, Literal
 
-SUBPROTOCOL = "qwencam.v1"
+from apps.chat.protocol.refusals import ProtocolError
+
 MAX_ID_CHARS = 64
 MOST_BATCHES = 1_000_000
 MOST_MILLISECONDS = 1e15  # the year 33658
 MAX_SDP_CHARS = 65_536
-
-
-class CloseCode(IntEnum):
-    """Why the server closes a socket (RFC 6455 section 7.4; 4000-4999 are the application's)."""
-
-    GOING_AWAY = 1001
-    RESTARTING = 1012
-    NOT_AUTHENTICATED = 4401
-    FORBIDDEN = 4403
-    ENDED = 4404
-    IDLE = 4408
-    TAKEN_OVER = 4409
-    MESSAGE_TOO_LARGE = 4413
-    TOO_MANY_MESSAGES = 4429
-
-
-class ProtocolError(Exception):
-    """A client's message that can't be taken.
-
-    Args:
-        code: machine-readable error code.
-        detail: one sentence for people; holds nothing the client sent.
-        id: the question it belongs to, if it named one.
-    """
-
-    def __init__(self, code: str, detail: str, *, id: str | None = None) -> None:
-        super().__init__(detail)
-        self.code = code
-        self.detail = detail
-        self.id = id
 
 
 def _require(condition: bool, sentence: str) -> None:
@@ -63,9 +29,6 @@ def _check_id(value: object, *, name: str = "id") -> None:
         isinstance(value, str) and 0 < len(value) <= MAX_ID_CHARS and value.isprintable(),
         f"{name} must be a text of 1 to {MAX_ID_CHARS} printable characters.",
     )
-
-
-# --- Client to server --------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -255,154 +218,3 @@ def _build(kind: type[ClientMessage], data: dict[str, Any]) -> ClientMessage:
         return kind(**{name: value for name, value in data.items() if name in known})
     except ProtocolError as error:
         raise ProtocolError(error.code, error.detail, id=named) from None
-
-
-# --- Server to client --------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True)
-class FrameInfo:
-    """The frame an answer is about.
-
-    Attributes:
-        age_ms: from capture to the request at the model server, ms.
-        width, height: size in pixels as the model was given it.
-        captured_at: ms since the epoch.
-    """
-
-    age_ms: int
-    width: int
-    height: int
-    captured_at: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ready:
-    """First message of a socket: the session may be used."""
-
-    type: ClassVar[Literal["ready"]] = "ready"
-    session_id: str
-    limits: dict[str, float]
-    model: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Answer:
-    """The WebRTC answer to an offer. Not to be confused with a model's answer (``Response``)."""
-
-    type: ClassVar[Literal["answer"]] = "answer"
-    sdp: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Queued:
-    """The question is taken; ``position`` 1 is next."""
-
-    type: ClassVar[Literal["queued"]] = "queued"
-    id: str
-    position: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Token:
-    """Batch ``seq`` (1, 2, 3 …) of an answer's text."""
-
-    type: ClassVar[Literal["token"]] = "token"
-    id: str
-    seq: int
-    text: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Response:
-    """The whole answer.
-
-    Attributes:
-        inference_time: from the request at the model server to its last token, s.
-        ttft: from the question's arrival here to the model's first token, s.
-    """
-
-    type: ClassVar[Literal["response"]] = "response"
-    id: str
-    text: str
-    inference_time: float
-    ttft: float
-    frame: dict[str, int]
-    usage: dict[str, int]
-
-
-@dataclass(frozen=True, kw_only=True)
-class LiveText:
-    """One answer of live mode.
-
-    Attributes:
-        unchanged: the scene is as it was: ``text`` is the last answer, the model was not asked.
-    """
-
-    type: ClassVar[Literal["live"]] = "live"
-    text: str
-    inference_time: float
-    frame: dict[str, int]
-    unchanged: Literal[True] | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Error:
-    """Something could not be done; ``id`` names the question when there is one."""
-
-    type: ClassVar[Literal["error"]] = "error"
-    error: str
-    detail: str
-    id: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stream:
-    """State of the camera's stream as the server sees it."""
-
-    type: ClassVar[Literal["stream"]] = "stream"
-    state: str
-    width: int
-    height: int
-    fps: float
-    error: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ended:
-    """The session has ended; the socket closes next."""
-
-    type: ClassVar[Literal["ended"]] = "ended"
-    reason: str
-    note: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Notice:
-    """What the operator has to tell everybody; empty: nothing any more."""
-
-    type: ClassVar[Literal["notice"]] = "notice"
-    text: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pong:
-    """Reply to a ping, sent ``at`` (ms since the epoch)."""
-
-    type: ClassVar[Literal["pong"]] = "pong"
-    at: float
-
-
-ServerMessage = (
-    Ready | Answer | Queued | Token | Response | LiveText | Error | Stream | Notice | Ended | Pong
-)
-
-
-def to_wire(message: ServerMessage) -> str:
-    """Return a message as JSON text; fields that are ``None`` are left out."""
-    body: dict[str, Any] = {"type": message.type}
-    for item in fields(message):
-        value = getattr(message, item.name)
-        if value is not None:
-            body[item.name] = value
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
