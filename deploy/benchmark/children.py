@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -48,17 +49,18 @@ class Child:
         self._reader = asyncio.create_task(self._read())
         return self
 
-    async def __aexit__(self, *_: object) -> None:
-        """Close its standard input, wait, and kill it if that was no use."""
+    async def __aexit__(self, failure: type[BaseException] | None, *_: object) -> None:
+        """Close its standard input and wait; kill it if that is no use, or if something failed."""
         if self._process is None or self._reader is None:
             return
         if self._process.stdin is not None:
             self._process.stdin.close()
         try:
-            async with asyncio.timeout(30):
-                await self._reader
+            async with asyncio.timeout(0 if failure else 30):
+                await asyncio.shield(self._reader)
         except TimeoutError:
-            self._process.kill()
+            with suppress(ProcessLookupError):  # It has just ended by itself.
+                self._process.kill()
         await self._process.wait()
 
     async def note_with(self, name: str, *, patience: float = 300) -> dict[str, Any]:
@@ -88,7 +90,7 @@ class Child:
     async def finish(self) -> None:
         """Wait until it has ended by itself."""
         if self._process is not None and self._reader is not None:
-            await self._reader
+            await asyncio.shield(self._reader)  # It goes on reading if we are stopped here.
             if await self._process.wait():
                 raise RuntimeError(f"{self._command[2]} failed: its message is above.")
 

@@ -1,9 +1,15 @@
 """`scripts/benchmark.py` with a platform: it reads its timecodes, and its figures hold together."""
 
 import json
+import signal
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
+
+import psutil
+import pytest
 
 from tests.settings import USER_ENVIRONMENT
 from tests.stack import PASSWORD, ROOT, Stack
@@ -68,6 +74,53 @@ def test_what_does_not_go_together_is_said(tmp_path: Path):
     assert ended.returncode == 2
     assert "--failover goes alone" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("begun", ["redis-server", "deploy.benchmark.client"])
+def test_stopped_at_any_time_it_leaves_nothing(tmp_path: Path, begun: str):
+    benchmark = psutil.Popen(
+        [sys.executable, "scripts/benchmark.py", "--num-requests", "40", "--out", str(tmp_path)],
+        cwd=ROOT,
+        env={**USER_ENVIRONMENT, "TMPDIR": str(tmp_path)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    started = until_running(benchmark, begun)
+    benchmark.send_signal(signal.SIGINT)
+    _, said = benchmark.communicate(timeout=60)
+    assert benchmark.returncode == 130
+    assert said.splitlines()[-1] == "Stopped; nothing was written."
+    assert "Traceback" not in said
+    _, left = psutil.wait_procs(started, timeout=10)
+    assert left == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def until_running(benchmark: psutil.Process, name: str) -> list[psutil.Process]:
+    """Wait until one of its processes has that in its command; return all of them."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        started = benchmark.children(recursive=True)
+        for process in started:
+            with suppress(psutil.Error):
+                if any(name in word for word in process.cmdline()):
+                    return started
+        time.sleep(0.1)
+    raise AssertionError(f"No {name} was started.")
+
+
+def test_without_a_platform_there_one_sentence_says_so():
+    ended = subprocess.run(
+        [sys.executable, "scripts/benchmark.py", "--server-url", "http://127.0.0.1:1"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert ended.returncode == 1
+    assert ended.stderr == (
+        "The benchmark could not go on: No platform answers at http://127.0.0.1:1.\n"
+    )
 
 
 def test_a_given_platform_is_measured_where_it_is(light_stack: Stack, tmp_path: Path):
