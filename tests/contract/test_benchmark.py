@@ -57,7 +57,9 @@ def test_a_platform_of_its_own_is_measured(tmp_path: Path):
 
 
 def test_a_model_server_that_hangs_is_told_of(tmp_path: Path):
-    found = run("--failover", *QUICK, out=tmp_path)["failover"]
+    # Answers as long as usual: a server that came back is asked by those who stayed with the
+    # other one only when that is busy.
+    found = run("--failover", out=tmp_path)["failover"]
     assert (found["asked"], found["answered"], found["errors"]) == (192, 192, {})
     assert found["answer_before"]["count"] > 0
     assert found["asked_again_after"] < 10
