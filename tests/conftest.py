@@ -62,6 +62,7 @@ class RedisServer:
             self._process = None
 
 
+@pytest.hookimpl(optionalhook=True)  # Unknown with `-p no:xdist`.
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByPlatform | None:
     """Keep the tests of one platform in one process; `--dist worksteal` and others are let be."""
     return ByPlatform(config, log) if config.getoption("dist") == "loadscope" else None

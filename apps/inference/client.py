@@ -171,8 +171,13 @@ class ModelServers:
             body=body,
             model=self._model,
             stall_seconds=self._stall_seconds,
+            doubted=lambda: self._has_better_than(server),
             deadline=began + self._timeout_seconds,
         )
+
+    def _has_better_than(self, server: Server) -> bool:
+        """Whether the last look found `server` dead and another one well."""
+        return not server.up and any(other.up for other in self._servers)
 
     async def _watch(self) -> None:
         """Looks at the servers and tells the other processes, again and again."""

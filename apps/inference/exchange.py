@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, aclosing, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -14,6 +14,7 @@ from apps.inference.health import probe
 from apps.inference.sse import EventReader, EventTooLarge
 
 DRAIN_SECONDS = 0.1
+DOUBT_EVERY_SECONDS = 0.25
 MAX_ERROR_BYTES = 65_536
 _DONE = b"[DONE]"
 WENT_AWAY = "The model server went away while answering."
@@ -33,6 +34,7 @@ class Exchange:
         body: the request, JSON.
         model: its model, for error messages.
         stall_seconds: after that much silence the server is asked whether it is alive.
+        doubted: whether it is worth asking that sooner.
         deadline: when (monotonic) the answer must be whole.
     """
 
@@ -42,6 +44,7 @@ class Exchange:
     body: bytes
     model: str
     stall_seconds: float
+    doubted: Callable[[], bool]
     deadline: float
 
     async def parts(self) -> AsyncGenerator[Delta | Usage, None]:
@@ -129,15 +132,19 @@ class Exchange:
     async def _patiently(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Waits for `work` as long as the server lives and the deadline is not reached."""
         task = asyncio.ensure_future(work)
+        due = time.monotonic() + self.stall_seconds
         try:
             while True:
-                left = self.deadline - time.monotonic()
-                await asyncio.wait({task}, timeout=max(0.0, min(self.stall_seconds, left)))
+                left = min(due, self.deadline) - time.monotonic()
+                await asyncio.wait({task}, timeout=max(0.0, min(DOUBT_EVERY_SECONDS, left)))
+                now = time.monotonic()
                 if task.done():
                     return task.result()
-                if self.deadline <= time.monotonic():
+                if now >= self.deadline:
                     raise ModelError("model_timeout", "The model took too long to answer.")
-                await self._check_alive()
+                if now >= due or self.doubted():
+                    await self._check_alive()
+                    due = time.monotonic() + self.stall_seconds
         finally:
             await _end(task)
 

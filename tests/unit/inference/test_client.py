@@ -316,6 +316,25 @@ async def test_a_hanging_server_is_left_out(monkeypatch):
         assert (len(sick.chats), len(well.chats)) == (0, 1)
 
 
+async def test_a_question_does_not_wait_for_a_server_that_hangs_while_another_is_well(monkeypatch):
+    monkeypatch.setattr("apps.inference.client.LOOK_EVERY_SECONDS", 0.05)
+    monkeypatch.setattr("apps.inference.client.LOOK_SECONDS", 0.05)
+    monkeypatch.setattr("apps.inference.health.PROBE_SECONDS", 0.05)
+
+    async def hang(reply: Reply) -> None:
+        sick.health = hang
+        await reply.until_hung_up()
+
+    async with (
+        ModelServer(hang) as sick,
+        ModelServer() as well,
+        servers_at(sick.base_url, well.base_url, stall=60, timeout=60) as servers,
+    ):
+        async with asyncio.timeout(30):
+            assert (await answer_of(servers))[0] == "Hello"
+        assert (len(sick.chats), len(well.chats)) == (1, 1)
+
+
 async def test_what_other_processes_ask_counts():
     class Board(OwnBoard):
         async def exchange(self, news):
