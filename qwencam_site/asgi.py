@@ -3,9 +3,10 @@
 import os
 
 from channels.routing import ProtocolTypeRouter, URLRouter
+from channels.security.websocket import WebsocketDenier
 from channels.sessions import CookieMiddleware
 from django.core.asgi import get_asgi_application
-from django.urls import path
+from django.urls import path, re_path
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "qwencam_site.settings")
 django_application = get_asgi_application()
@@ -23,6 +24,7 @@ from qwencam_site.origins import BrowserOrigins  # noqa: E402
 websocket_routes = [
     path("ws/console", CookieMiddleware(ConsoleScope(ConsoleConsumer.as_asgi()))),
     path("ws/<uuid:session_id>", SessionConsumer.as_asgi()),
+    re_path("", WebsocketDenier.as_asgi()),
 ]
 
 allow_server_codes()

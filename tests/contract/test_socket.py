@@ -7,7 +7,7 @@ import httpx
 import numpy as np
 import pytest
 from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.camera_client import CameraClient
 from tests.stack import Stack
@@ -63,6 +63,15 @@ async def test_another_sites_page_is_refused(light_stack: Stack):
     client = CameraClient(light_stack.url, token)
     with pytest.raises(Exception, match="403"):
         await client.open_socket(origin="https://evil.example")
+
+
+@pytest.mark.parametrize("path", ["/", "/ws/", "/ws/no-session", "/api/token"])
+async def test_a_socket_of_another_address_is_refused(light_stack: Stack, path: str):
+    with pytest.raises(InvalidStatus) as refused:
+        async with connect(f"ws{light_stack.url.removeprefix('http')}{path}"):
+            pass
+    assert refused.value.response.status_code == 403
+    assert "No route found" not in (light_stack.data_dir / "logs" / "web.log").read_text()
 
 
 async def test_after_the_end_4404(camera: CameraClient, light_stack: Stack):
