@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -46,12 +47,12 @@ class RedisServer:
         command += ["--save", "", "--appendonly", "no", "--dir", str(self._directory)]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         with SyncRedis(port=self.port) as client:
-            for _ in range(200):
-                try:
+            deadline = time.monotonic() + 60
+            while self._process.poll() is None and time.monotonic() < deadline:
+                with suppress(RedisConnectionError):
                     client.ping()
                     return
-                except RedisConnectionError:
-                    time.sleep(0.025)
+                time.sleep(0.025)
         raise RuntimeError("redis-server did not start")
 
     def stop(self) -> None:

@@ -14,4 +14,4 @@ def questions(redis: Redis) -> QuestionStore:
 
 @pytest.fixture
 def turns(redis: Redis) -> FairQueue:
-    return FairQueue(redis, grace=5, ttl=60)
+    return FairQueue(redis, grace=60, ttl=60)

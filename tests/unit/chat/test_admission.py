@@ -87,7 +87,7 @@ async def test_the_place_is_the_one_the_turns_give(questions: QuestionStore, tur
     await ask("ann", "a1", "a2")
     await ask("flood", "f5")
     order = []
-    while taken := await turns.take(worker="w", lease_ms=5000, now=time.time(), per_asker=99):
+    while taken := await turns.take(worker="w", lease_ms=60_000, now=time.time(), per_asker=99):
         order.append(taken.id)
     assert places == {
         **{f"f{number}": number + 1 for number in range(5)},

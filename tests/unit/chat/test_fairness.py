@@ -24,7 +24,7 @@ async def served(turns: FairQueue, *, per_asker: int = 99) -> list[str]:
     """Take until nothing has a turn; the ids in the order they were served."""
     order = []
     while taken := await turns.take(
-        worker="w", lease_ms=5000, now=time.time(), per_asker=per_asker
+        worker="w", lease_ms=60_000, now=time.time(), per_asker=per_asker
     ):
         order.append(taken.id)
     return order
@@ -106,7 +106,7 @@ async def test_questions_come_before_live_frames(turns: FairQueue):
 
 async def test_ids_may_have_colons(turns: FairQueue):
     await ask(turns, "ann", "a:b:c")
-    taken = await turns.take(worker="w", lease_ms=5000, now=1.0, per_asker=99)
+    taken = await turns.take(worker="w", lease_ms=60_000, now=1.0, per_asker=99)
     assert taken is not None
     assert (taken.session_id, taken.id) == ("ann", "a:b:c")
 
@@ -146,7 +146,7 @@ async def test_a_question_queued_twice_is_served_once(turns: FairQueue):
 
 async def test_only_one_worker_gets_a_question(turns: FairQueue):
     await ask(turns, "ann", "q")
-    takes = [turns.take(worker=str(n), lease_ms=5000, now=1.0, per_asker=99) for n in range(10)]
+    takes = [turns.take(worker=str(n), lease_ms=60_000, now=1.0, per_asker=99) for n in range(10)]
     assert sorted(taken is not None for taken in await asyncio.gather(*takes)) == [False] * 9 + [
         True
     ]
@@ -178,8 +178,8 @@ async def test_a_page_that_is_coming_back_keeps_its_turn(turns: FairQueue, redis
     await ask(turns, "ann", "a1")
     await redis.delete(f"{presence.LATELY}ann")
     await presence.announce_socket(redis, "ann", "socket", ttl=8)
-    await presence.withdraw_socket(redis, "ann", "socket", grace=5)
-    assert 0 < await redis.pttl(f"{presence.LATELY}ann") <= 5000
+    await presence.withdraw_socket(redis, "ann", "socket", grace=60)
+    assert 0 < await redis.pttl(f"{presence.LATELY}ann") <= 60_000
     assert await served(turns) == ["a1"]
 
 

@@ -28,9 +28,9 @@ async def questions(redis: Redis) -> QuestionStore:
 
 async def take(store: QuestionStore, question_id: str) -> None:
     """Claim a question as a worker does."""
-    turns = FairQueue(store.redis, grace=5, ttl=60)
+    turns = FairQueue(store.redis, grace=60, ttl=60)
     await turns.push("s", question_id, frame_id=question_id)
-    taken = await turns.take(worker="w", lease_ms=5000, now=1.0, per_asker=99)
+    taken = await turns.take(worker="w", lease_ms=60_000, now=1.0, per_asker=99)
     assert taken is not None
     assert taken.id == question_id
 

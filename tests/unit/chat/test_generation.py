@@ -74,7 +74,7 @@ class World:
 
     def __init__(self, redis: Redis) -> None:
         self.questions = Questions(redis, ttl=60)
-        self.turns = FairQueue(redis, grace=5, ttl=60)
+        self.turns = FairQueue(redis, grace=60, ttl=60)
         self.frames = FrameStore(redis, ttl=30)
         self.model, self.events = Model(), Events()
         parts: dict[str, Any] = {"events": self.events, "servers": self.model}

@@ -28,7 +28,7 @@ class World:
 
     def __init__(self, redis: Redis) -> None:
         self.questions = QuestionStore(redis, ttl=60)
-        self.turns = FairQueue(redis, grace=5, ttl=60)
+        self.turns = FairQueue(redis, grace=60, ttl=60)
         self.feed = AnswerFeed("s", questions=self.questions)
         self.changed = False
         self.model_is_free = True
@@ -77,7 +77,7 @@ class World:
         """The worker: answers the question whose turn it is."""
         if not self.model_is_free:
             return
-        question = await self.turns.take(worker="w", lease_ms=5000, now=time.time(), per_asker=9)
+        question = await self.turns.take(worker="w", lease_ms=60_000, now=time.time(), per_asker=9)
         assert question is not None
         self.asked.append(question.text)
         state, outcome = State.DONE, {"inference_time": 0.1, "frame": FRAME}

@@ -11,7 +11,7 @@ from apps.chat.questions import QUEUE, Depth, NewQuestion, QuestionStore, State
 
 async def claim(questions: QuestionStore, *, lease_ms: int = 5000) -> bool:
     """Take the only question there is, as a worker does."""
-    turns = FairQueue(questions.redis, grace=5, ttl=60)
+    turns = FairQueue(questions.redis, grace=60, ttl=60)
     await turns.push("s", "q")
     return (
         await turns.take(worker="w", lease_ms=lease_ms, now=time.time(), per_asker=99) is not None
@@ -90,7 +90,7 @@ async def test_a_worker_that_comes_back_late_changes_nothing(questions: Question
     await questions.retry("s", "q")
     await claim(questions)
     assert await questions.append("s", "q", attempt=1, text="late") == 0
-    assert not await questions.renew("s", "q", attempt=1, lease_ms=5000)
+    assert not await questions.renew("s", "q", attempt=1, lease_ms=60_000)
     assert not await questions.finish("s", "q", state=State.DONE, outcome={}, attempt=1)
     assert await questions.append("s", "q", attempt=2, text="A") == 1
 

@@ -114,7 +114,7 @@ async def test_a_lost_call_is_made_again_when_nothing_runs(
     watch: Watch, turns: FairQueue, calls: list[str]
 ):
     await ask(turns)
-    assert (await look(watch, age=2)).state is State.WAITING
+    assert (await look(watch, age=0)).state is State.WAITING
     assert calls == []
     await look(watch, age=4)
     assert calls == ["call"]

@@ -123,7 +123,7 @@ class Camera:
         await self.connection.close()
 
 
-async def until(condition: Callable[[], object], *, timeout: float = 5.0) -> None:
+async def until(condition: Callable[[], object], *, timeout: float = 30.0) -> None:
     """Wait until `condition()` is true; fail after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while not condition():

@@ -59,11 +59,12 @@ def test_a_bomb_costs_nothing():
     assert len(key) > 100_000
     bomb = vp8_bomb(key)
     assert world.decode(key) == [(1280, 720)]
-    before, started = process.memory_info().rss, time.perf_counter()
+    before, started = process.memory_info().rss, time.thread_time()
     for _ in range(100):
         world.decode(bomb)
-    assert time.perf_counter() - started < 0.1
-    assert process.memory_info().rss - before < 5_000_000
+    # Decoded, each would take a second and they 500 MB.
+    assert time.thread_time() - started < 1
+    assert process.memory_info().rss - before < 50_000_000
     assert world.ledger.refused == 100
 
 

@@ -63,8 +63,9 @@ async def test_streams_stay_within_their_ports():
 
 async def test_an_exhausted_range_is_a_clear_refusal():
     probe = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    probe.bind(("0.0.0.0", 42_321))
-    host = MediaHost(MediaConfig(port_range=(42_321, 42_321)))
+    probe.bind(("0.0.0.0", 0))
+    taken = probe.getsockname()[1]
+    host = MediaHost(MediaConfig(port_range=(taken, taken)))
     try:
         async with Camera() as camera:
             with pytest.raises(OfferRefused) as refused:

@@ -245,31 +245,27 @@ def test_arrivals_are_noted_and_bounded():
 async def test_finishing_ends_the_thread_off_the_loop():
     inbox = DecoderInbox(ledger=StreamLedger())
     taken = []
+    decoding, go_on = threading.Event(), threading.Event()
 
     def work() -> None:
         while (item := inbox.get()) is not None:
-            time.sleep(0.3)
             taken.append(item)
+            decoding.set()
+            go_on.wait(30)
 
     thread = threading.Thread(target=work)
     thread.start()
     for number in range(10):
         inbox.put(parcel(number))
-    await asyncio.sleep(0.05)
-    ticks = 0
-
-    async def tick() -> None:
-        nonlocal ticks
-        while True:
-            await asyncio.sleep(0.01)
-            ticks += 1
-
-    ticking = asyncio.create_task(tick())
-    await inbox.finish()
-    ticking.cancel()
+    assert await asyncio.to_thread(decoding.wait, 30)
+    finishing = asyncio.create_task(inbox.finish())
+    for _ in range(6):  # The loop goes on meanwhile.
+        await asyncio.sleep(0.01)
+    assert not finishing.done()
+    go_on.set()
+    await finishing
     assert not thread.is_alive()
     assert len(taken) == 1, "what waited is dropped"
-    assert ticks > 5, "the loop went on meanwhile"
     inbox.put(parcel(1))
     assert inbox.get() is None
 
