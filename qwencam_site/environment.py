@@ -6,6 +6,7 @@ A secret may also come from a file named by ``<NAME>_FILE``, as container platfo
 import json
 import os
 import warnings
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,18 @@ def choice(name: str, default: str, *, of: tuple[str, ...]) -> str:
 def words(name: str, default: str) -> list[str]:
     """Return a comma-separated list, blanks stripped, empty items dropped."""
     return [item.strip() for item in text(name, default).split(",") if item.strip()]
+
+
+def networks(name: str, default: str) -> list[IPv4Network | IPv6Network]:
+    """Return a comma-separated list of IP addresses and networks."""
+    found = []
+    for item in words(name, default):
+        try:
+            found.append(ip_network(item, strict=False))
+        except ValueError:
+            wanted = "IP addresses and networks such as 127.0.0.1,10.0.0.0/8"
+            raise ImproperlyConfigured(f"{name} must be {wanted}, not {item!r}.") from None
+    return found
 
 
 def urls(name: str, default: str, *, schemes: tuple[str, ...]) -> list[str]:

@@ -102,7 +102,7 @@ DEMO_SCENE = environment.flag("DEMO_SCENE", default=False)
 ALLOWED_HOSTS = environment.words("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 CSRF_TRUSTED_ORIGINS = environment.words("CSRF_TRUSTED_ORIGINS", "")
 HTTPS_ENABLED = environment.flag("HTTPS_ENABLED", default=False)
-METRICS_ALLOW = environment.words("METRICS_ALLOW", "127.0.0.1,::1")
+METRICS_ALLOW = environment.networks("METRICS_ALLOW", "127.0.0.1,::1")
 
 INSTALLED_APPS = [
     "django.contrib.admin",

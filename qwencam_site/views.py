@@ -1,6 +1,8 @@
 """Routes that belong to the whole platform rather than to one app."""
 
-from ipaddress import ip_address, ip_network
+import os
+from collections.abc import Iterable
+from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from csp.decorators import csp_update
 from django.conf import settings
@@ -10,7 +12,9 @@ from django.shortcuts import render
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_safe
 from django_prometheus.exports import ExportToDjangoView
+from prometheus_client import generate_latest
 
+from apps.chat import server_metrics
 from apps.live_settings.current import current
 
 
@@ -41,13 +45,13 @@ def api_docs(request: HttpRequest) -> HttpResponse:
     return render(request, "api/docs.html")
 
 
-def is_allowed(address: str, *, allow: list[str]) -> bool:
-    """Return whether ``address`` lies in one of the addresses or networks of ``allow``."""
+def is_allowed(address: str, *, allow: Iterable[IPv4Network | IPv6Network]) -> bool:
+    """Return whether ``address`` lies in one of the networks of ``allow``."""
     try:
         client = ip_address(address)
     except ValueError:
         return False
-    return any(client in ip_network(entry, strict=False) for entry in allow)
+    return any(client in network for network in allow)
 
 
 @require_safe
@@ -57,4 +61,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
         detail = "This address may not read the metrics: see METRICS_ALLOW."
         return JsonResponse({"error": "forbidden", "detail": detail}, status=403)
     response: HttpResponse = ExportToDjangoView(request)
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        # What is there then comes from the processes' files: what is read at the scrape lacks.
+        response.write(generate_latest(server_metrics.registry()))
     return response

@@ -18,7 +18,7 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
 
-from apps.chat import presence
+from apps.chat import metrics, presence
 from apps.chat.questions import LEASE, LIVE, QUESTION, QUEUE, RUNNING, Question, member
 
 ROTATION = "turns:askers"
@@ -46,6 +46,7 @@ redis.call('EXPIRE', KEYS[2], ARGV[4])
 return 1
 """
 _TAKE = f"""
+local left = 0
 local function claim(name)
     local question = '{QUESTION}' .. name
     if redis.call('HGET', question, 'state') ~= 'waiting' then return false end
@@ -56,12 +57,13 @@ local function claim(name)
         redis.call('HSET', question, 'state', 'failed', 'outcome', ARGV[4])
         redis.call('ZREM', KEYS[4], name)
         redis.call('ZREM', KEYS[5], name)
+        left = left + 1
         return false
     end
     redis.call('HSET', question, 'state', 'running')
     redis.call('SET', '{LEASE}' .. name, ARGV[1], 'PX', ARGV[2])
     redis.call('ZADD', KEYS[3], ARGV[3], name)
-    return {{session, string.sub(name, colon + 1), redis.call('HGETALL', question)}}
+    return {{left, session, string.sub(name, colon + 1), redis.call('HGETALL', question)}}
 end
 local answers = {{}}
 for _, name in ipairs(redis.call('ZRANGE', KEYS[3], 0, -1)) do
@@ -92,7 +94,7 @@ if redis.call('EXISTS', KEYS[1]) == 1 then
     redis.call('INCR', KEYS[6])
     redis.call('EXPIRE', KEYS[6], ARGV[6])
 end
-return false
+return {{left}}
 """
 _UNPARK = """
 if tonumber(redis.call('GET', KEYS[1]) or '0') <= 0 then return 0 end
@@ -174,7 +176,9 @@ class FairQueue:
             per_asker,
             self.ttl,
         ]
-        taken: Any = await script(keys=keys, args=args)
+        taken: Any
+        left, *taken = await script(keys=keys, args=args)
+        metrics.ASKERS_LEFT.inc(left)
         if not taken:
             return None
         session_id, question_id, fields = taken

@@ -6,11 +6,14 @@ from apps.chat.protocol import Error, LiveText, Response, ServerMessage
 
 SECONDS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 20, 30, 60, 120)
 
-SOCKETS = Gauge("qwencam_sockets", "Open WebSockets.")
+SOCKETS = Gauge("qwencam_sockets", "Open WebSockets.", multiprocess_mode="livesum")
 QUESTIONS = Counter("qwencam_questions_total", "Questions taken.")
 ANSWERS = Counter("qwencam_answers_total", "Answers delivered.", ["mode"])
 UNCHANGED = Counter(
     "qwencam_live_unchanged_total", "Live mode's frames on which the scene was as before."
+)
+ASKERS_LEFT = Counter(
+    "qwencam_askers_left_total", "Waiting questions and live frames dropped: their page had gone."
 )
 ERRORS = Counter("qwencam_errors_total", "Errors told to clients.", ["code"])
 TTFT = Histogram(

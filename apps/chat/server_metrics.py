@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import cast
 
 from django.conf import settings
-from prometheus_client.core import REGISTRY, GaugeMetricFamily, Metric
+from prometheus_client.core import REGISTRY, CollectorRegistry, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from redis import Redis
 from redis.exceptions import RedisError
@@ -66,6 +66,13 @@ class ServerMetrics(Collector):
             except (RedisError, OSError):
                 return {}
         return read_board(words, now=time.time())
+
+
+def registry() -> CollectorRegistry:
+    """Return the model servers' metrics alone."""
+    alone = CollectorRegistry()
+    alone.register(ServerMetrics())
+    return alone
 
 
 def register() -> None:

@@ -9,9 +9,7 @@ REQUESTS = Counter(
     "Requests to the model servers, by outcome: answered, cancelled, or an error code.",
     ["outcome"],
 )
-FAILOVERS = Counter(
-    "qwencam_inference_failovers", "Requests taken on to another model server before any token."
-)
+FAILOVERS = Counter("qwencam_inference_failovers", "Requests that another model server took over.")
 FIRST_TOKEN_SECONDS = Histogram(
     "qwencam_inference_first_token_seconds",
     "From a request to the model's first token.",

@@ -2,7 +2,11 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
-STREAMS_CONNECTED = Gauge("qwencam_streams_connected", "Peer connections that deliver frames.")
+STREAMS_CONNECTED = Gauge(
+    "qwencam_streams_connected",
+    "Peer connections that deliver frames.",
+    multiprocess_mode="livesum",
+)
 OFFERS = Counter("qwencam_offers", "WebRTC offers by outcome code.", ["outcome"])
 FRAMES_RECEIVED = Counter("qwencam_frames_received", "Frames decoded.")
 FRAMES_DROPPED = Counter(

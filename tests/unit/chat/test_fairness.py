@@ -3,6 +3,7 @@
 import asyncio
 import time
 
+from prometheus_client import REGISTRY
 from redis.asyncio import Redis
 
 from apps.chat import presence
@@ -159,7 +160,9 @@ async def test_who_has_left_is_not_answered(
     await ask(turns, "gone", "g-live", live=True)
     await ask(turns, "ann", "a1")
     await redis.delete(f"{presence.LATELY}gone")
+    before = REGISTRY.get_sample_value("qwencam_askers_left_total") or 0.0
     assert await served(turns) == ["a1"]
+    assert REGISTRY.get_sample_value("qwencam_askers_left_total") == before + 2
     question = await questions.load("gone", "g1")
     assert question is not None
     assert (question.state, question.outcome["error"]) == (State.FAILED, "asker_left")

@@ -6,6 +6,7 @@ operator and an administrator. Routes with an object in them are about the first
 """
 
 from collections.abc import Iterator
+from ipaddress import ip_network
 from typing import NamedTuple
 
 import pytest
@@ -215,7 +216,7 @@ def test_every_route_has_its_entry_and_every_entry_its_route():
 def test_callers_get_what_they_may(
     people: dict[str, User | None], session: CameraSession, call: Call, settings
 ):
-    settings.METRICS_ALLOW = ["127.0.0.1"]
+    settings.METRICS_ALLOW = [ip_network("127.0.0.1")]
     statuses = tuple(status_for(people[caller], call, session) for caller in CALLERS)
     assert statuses == call.statuses, CALLERS
 
