@@ -90,7 +90,7 @@ class CameraClient:
         """Why the socket was closed, ``None`` while it is open."""
         return self._socket.close_code if self._socket else None
 
-    async def wait_closed(self, *, patience: float = 15) -> int:
+    async def wait_closed(self, *, patience: float = 30) -> int:
         """Wait until the server closes the socket; return its close code."""
         assert self._socket is not None
         async with asyncio.timeout(patience):
@@ -129,7 +129,7 @@ class CameraClient:
         await self._socket.send(data)
 
     async def wait_for(
-        self, *kinds: str, since: int = 0, patience: float = 15, **fields: Any
+        self, *kinds: str, since: int = 0, patience: float = 30, **fields: Any
     ) -> Message:
         """Return the first message of these types, with these fields, from number ``since`` on."""
 
@@ -146,7 +146,7 @@ class CameraClient:
         assert found is not None
         return found
 
-    async def wait_for_count(self, count: int, kind: str, *, patience: float = 15) -> None:
+    async def wait_for_count(self, count: int, kind: str, *, patience: float = 30) -> None:
         """Wait until so many messages of a type have come."""
 
         def enough() -> bool:
@@ -175,7 +175,7 @@ class CameraClient:
     async def start_camera_over_http(self, picture: np.ndarray) -> SceneTrack:
         """Offer a stream over ``POST /api/webrtc/offer``."""
         peer, track = await self._offer(picture)
-        async with httpx.AsyncClient() as http:
+        async with httpx.AsyncClient(timeout=30) as http:
             reply = await http.post(
                 f"{self.url}/api/webrtc/offer",
                 json={"sdp": peer.localDescription.sdp, "type": "offer"},
@@ -197,13 +197,21 @@ class CameraClient:
         await self.send(type="chat", id=question_id, content=content, **frame)
         return question_id
 
-    async def end_of(self, question_id: str, *, patience: float = 30) -> Message:
+    async def end_of(self, question_id: str, *, patience: float = 60) -> Message:
         """Return the response or the error of a question."""
         return await self.wait_for("response", "error", id=question_id, patience=patience)
 
-    async def ask(self, content: str, *, patience: float = 30) -> Message:
-        """Ask and return the response or the error."""
-        return await self.end_of(await self.send_question(content), patience=patience)
+    async def ask(self, content: str, *, patience: float = 60) -> Message:
+        """Ask and return the response or the error.
+
+        Asks again, as the page does, when the stream is stalled: a machine that stood still for two
+        seconds has no frame that is fresh enough.
+        """
+        end = await self.end_of(await self.send_question(content), patience=patience)
+        if end.get("error") == "stream_stalled":
+            await asyncio.sleep(1)
+            end = await self.end_of(await self.send_question(content), patience=patience)
+        return end
 
     def tokens_of(self, question_id: str) -> list[Message]:
         """Return the token messages of a question in the order they came."""

@@ -68,7 +68,7 @@ def test_draining(accepting: Stack):
     assert before["draining"] is False
     assert told(stack, "drain", "on", "--notice", "Back at noon.")["draining"] is True
     credentials = {"username": "demo", "password": stack.password("demo")}
-    refused = httpx.post(f"{stack.url}/api/token", json=credentials)
+    refused = httpx.post(f"{stack.url}/api/token", json=credentials, timeout=30)
     assert (refused.status_code, refused.json()["error"]) == (503, "draining")
     assert stack.manage("issue_token", "--user", "demo").returncode == 1
     assert told(stack, "drain", "off", "--notice", "") == {
@@ -76,7 +76,7 @@ def test_draining(accepting: Stack):
         "notice": "",
         "live_sessions": before["live_sessions"],
     }
-    assert httpx.post(f"{stack.url}/api/token", json=credentials).status_code == 201
+    assert httpx.post(f"{stack.url}/api/token", json=credentials, timeout=30).status_code == 201
 
 
 def test_expired_and_purged(light_stack: Stack):

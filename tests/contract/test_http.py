@@ -43,7 +43,8 @@ def test_the_login_page_has_its_two_inputs_and_a_strict_policy(http: httpx.Clien
     assert "unsafe" not in policy
 
 
-def test_health_names_every_part(http: httpx.Client):
+def test_health_names_every_part(http: httpx.Client, light_stack: Stack):
+    light_stack.wait_for_health("ok", patience=30)
     reply = http.get("/health")
     assert reply.status_code == 200
     body = reply.json()

@@ -10,6 +10,8 @@ from playwright.sync_api import Page, expect, sync_playwright
 
 from tests.stack import PASSWORD
 
+expect.set_options(timeout=20_000)
+
 QUIET = [
     "--no-sandbox",
     "--no-first-run",

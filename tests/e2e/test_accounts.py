@@ -23,7 +23,7 @@ from tests.stack import PASSWORD, Stack
 from tests.stand_in_model import Script, StandInModel
 
 NEW_PASSWORD = "quite-a-long-passphrase"
-LOCKOUT_SECONDS = 5
+LOCKOUT_SECONDS = 10
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ def coturn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Coturn]:
 def examine(folder: Path, *servers: dict[str, Any], **settings: str) -> dict[str, dict[str, str]]:
     """Run the doctor on a platform that tells browsers these servers; its checks by name."""
     done = subprocess.run(
-        [sys.executable, "-W", "error", "manage.py", "qwencam_doctor", "--json", "--timeout", "5"],
+        [sys.executable, "-W", "error", "manage.py", "qwencam_doctor", "--json", "--timeout", "15"],
         cwd=ROOT,
         env={
             **USER_ENVIRONMENT,

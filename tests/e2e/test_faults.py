@@ -12,7 +12,7 @@ from tests.scenes import picture
 from tests.stack import Stack
 
 PICTURE = picture("red circle middle")
-ERROR_SECONDS = 10
+ERROR_SECONDS = 20
 
 
 @pytest.fixture
@@ -47,14 +47,16 @@ async def test_vllm_killed_while_answering(stack: Stack, watching: CameraClient)
     signal_vllm(stack, signal.SIGSTOP)
     questions = [await watching.send_question("What do you see?") for _ in range(5)]
     await asyncio.sleep(1)
-    assert not [m for m in watching.messages if m.get("id") in questions and m["type"] != "queued"]
+    said = [m["type"] for m in watching.messages if m.get("id") in questions]
+    assert not {"token", "response"} & set(said)
     signal_vllm(stack, signal.SIGKILL)
     killed_at = time.monotonic()
     for question in questions:
         await expect_model_unavailable(watching, question)
     assert time.monotonic() - killed_at < ERROR_SECONDS
     await expect_model_unavailable(watching, await watching.send_question("What do you see?"))
-    assert stack.health()["checks"]["vllm"]["status"] == "down"
+    health = await asyncio.to_thread(stack.wait_for_health, "degraded", patience=15)
+    assert health["checks"]["vllm"]["status"] == "down"
     await answers_again(stack, watching)
 
 

@@ -103,7 +103,7 @@ async def test_garbage_bothers_nobody_else(
         for number in range(20):
             await stranger.send(type="offer", sdp="v=0\r\n" + "garbage\r\n" * number)
         await stranger.wait_for_count(20, "error")
-        refusals = {message["error"] for message in stranger.messages[1:]}
+        refusals = {m["error"] for m in stranger.messages if m["type"] == "error"}
         assert refusals <= {"offer_invalid", "video_missing", "stream_failed"}
         for garbage in ("", "{", "[]", "null", '{"type":5}', "\x00" * 100, "[" * 5000, '"chat"'):
             await stranger.send_raw(garbage)
@@ -111,7 +111,7 @@ async def test_garbage_bothers_nobody_else(
         for number in range(11):
             await stranger.send(type="chat", content=number, id=f"q{number}")
         assert (await watching.ask("What do you see?"))["text"] == "A red star."
-        await asyncio.sleep(1)
+        await stranger.wait_for_count(40, "error")
         errors = [message for message in stranger.messages if message["type"] == "error"]
         assert len(errors) == 40
         assert all(error["detail"].endswith(".") for error in errors)
@@ -123,8 +123,10 @@ async def test_garbage_bothers_nobody_else(
 
 
 async def test_a_full_queue_says_busy(light_stack: Stack, watching: CameraClient, script: Script):
-    script.first_token_seconds = 3
+    script.go.clear()
     questions = [await watching.send_question("What do you see?") for _ in range(90)]
-    ends = [await watching.end_of(question, patience=60) for question in questions]
+    await watching.wait_for("error", error="busy")
+    script.go.set()
+    ends = [await watching.end_of(question) for question in questions]
     assert {end.get("error") for end in ends} == {None, "busy"}
     assert sum(end["type"] == "response" for end in ends) >= 60

@@ -33,7 +33,7 @@ from tests.stack import Stack
 from tests.stand_in_model import Script, StandInModel
 from tests.written_files import WrittenFiles
 
-FRAME_TTL_SECONDS = 5
+FRAME_TTL_SECONDS = 15
 PICTURE = face_picture(640, 480, size=160, left=0.3, top=0.1)
 ASKED = ("Where is the heliotrope umbrella?", "Und die kornblumenblaue Schärpe?")
 STANDING = "Describe the cerulean zeppelin."
