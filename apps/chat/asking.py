@@ -25,6 +25,7 @@ from apps.streaming.host import MediaHost
 from apps.streaming.peer import PeerSession
 
 PEER_LOOK_SECONDS = 0.05
+ASK_AGAIN_SECONDS = 1.0
 
 
 def busy_detail(depth: Depth) -> str:
@@ -111,19 +112,32 @@ class Asking:
     async def bring_frame(self, session_id: str, question_id: str, *, wish: Wish = "asked") -> None:
         """Have a frame taken for a question, here or in the process that holds the stream.
 
-        A question that came before the stream waits for it.
+        A question that came before the stream waits for it. Another process is asked until the
+        question has its frame: the one that told of the stream may have died since, and the page
+        be on its way to this process or a third.
         """
         deadline = time.monotonic() + self.wait
-        while time.monotonic() < deadline:
+        held, asked_at = False, float("-inf")
+        while (now := time.monotonic()) < deadline:
             peer = self.host.get(session_id)
             if peer is not None:
                 await self.take_frame(peer, session_id, question_id, wish=wish)
                 return
-            if await presence.has_stream(self.questions.redis, session_id):
+            held = await presence.has_stream(self.questions.redis, session_id)
+            if held and now - asked_at >= ASK_AGAIN_SECONDS:
                 await self.events.frame_wanted(session_id, question_id, wish=wish)
+                asked_at = now
+            if held and await self._is_provided(session_id, question_id):
                 return
             await asyncio.sleep(PEER_LOOK_SECONDS)
-        await self.fail(session_id, question_id, "no_stream", "Start the camera first, then ask.")
+        if not held:  # Or else the other process still waits for the camera, and says what came.
+            detail = "Start the camera first, then ask."
+            await self.fail(session_id, question_id, "no_stream", detail)
+
+    async def _is_provided(self, session_id: str, question_id: str) -> bool:
+        """Return whether a question has its frame, or needs none any more."""
+        question = await self.questions.load(session_id, question_id)
+        return question is None or question.state is not State.WAITING or bool(question.frame_id)
 
     async def reuse_frame(self, session_id: str, question_id: str, *, of: str) -> None:
         """Queue a question about the frame of an earlier one, or end it with ``frame_gone``."""

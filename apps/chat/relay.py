@@ -45,6 +45,7 @@ class MediaRelay:
         self._channel = ""
         self._streams: dict[str, StreamState] = {}
         self._alone_since: dict[str, float] = {}
+        self._taking: set[tuple[str, str]] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def start(self) -> None:
@@ -88,8 +89,14 @@ class MediaRelay:
 
     async def _take_frame(self, session_id: str, question_id: str, wish: Wish) -> None:
         peer = self._host.get(session_id)
-        if peer is not None:
+        name = (session_id, question_id)
+        if peer is None or name in self._taking:  # Who waits for the frame asks more than once.
+            return
+        self._taking.add(name)
+        try:
             await self._asking.take_frame(peer, session_id, question_id, wish=wish)
+        finally:
+            self._taking.discard(name)
 
     # --- To other processes --------------------------------------------------------------------
 

@@ -86,7 +86,11 @@ def test_what_does_not_go_together_is_said(tmp_path: Path):
 @pytest.mark.parametrize("begun", ["redis-server", "deploy.benchmark.client"])
 def test_stopped_at_any_time_it_leaves_nothing(tmp_path: Path, begun: str):
     benchmark = psutil.Popen(
-        [sys.executable, "scripts/benchmark.py", "--num-requests", "40", "--out", str(tmp_path)],
+        # A shell makes what it runs in the background deaf to Ctrl-C; not this.
+        [
+            *("env", "--default-signal=INT", sys.executable, "scripts/benchmark.py"),
+            *("--num-requests", "40", "--out", str(tmp_path)),
+        ],
         cwd=ROOT,
         env={**USER_ENVIRONMENT, "TMPDIR": str(tmp_path)},
         stderr=subprocess.PIPE,

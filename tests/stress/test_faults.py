@@ -94,6 +94,20 @@ async def test_a_restarting_server_says_so(
     assert (await watching.ask("What do you see?"))["text"] == "A red star."
 
 
+async def test_a_question_right_after_the_web_server_was_killed(
+    watching: CameraClient, light_stack: Stack, script: Script
+):
+    """Redis still tells of the stream that the killed process had."""
+    assert light_stack.kill("daphne") == 1
+    await watching.wait_closed()
+    await asyncio.to_thread(light_stack.wait_for_health, "ok", patience=30)
+    await watching.open_socket()
+    question = await watching.send_question("What do you see?")
+    await watching.wait_for("queued", id=question)
+    await watching.start_camera(PICTURE)
+    assert (await watching.end_of(question)).get("text") == "A red star."
+
+
 async def test_garbage_bothers_nobody_else(
     watching: CameraClient, light_stack: Stack, script: Script
 ):
