@@ -35,6 +35,9 @@ async def entering(subprotocols: Sequence[str], *, session_id: str) -> CameraSes
     Raises:
         EntryRefused: without our subprotocol and a valid token of that very session.
     """
+    if SUBPROTOCOL not in subprotocols:
+        detail = f"A socket must offer the subprotocols {SUBPROTOCOL} and bearer.<access token>."
+        raise EntryRefused("not_authenticated", detail, CloseCode.NOT_AUTHENTICATED)
     try:
         session = await authenticate_token(bearer(subprotocols))
     except TokenRefused as refusal:
@@ -48,8 +51,6 @@ async def entering(subprotocols: Sequence[str], *, session_id: str) -> CameraSes
 
 
 def bearer(subprotocols: Sequence[str]) -> str:
-    """Return the access token among a socket's subprotocols; empty without one, or without ours."""
-    if SUBPROTOCOL not in subprotocols:
-        return ""
+    """Return the access token among a socket's subprotocols, or an empty text."""
     tokens = [name.removeprefix(_BEARER) for name in subprotocols if name.startswith(_BEARER)]
     return tokens[0] if tokens else ""

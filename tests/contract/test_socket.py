@@ -50,6 +50,14 @@ async def test_without_a_token_4401(light_stack: Stack):
         assert said[-1]["error"] == "not_authenticated"
 
 
+async def test_without_our_subprotocol_4401_says_so(light_stack: Stack):
+    token = light_stack.token()
+    for offered in ([], [f"bearer.{token['access']}"]):
+        code, said = await close_code(light_stack, token["session_id"], offered)
+        assert code == 4401
+        assert "qwencam.v1" in said[-1]["detail"]
+
+
 async def test_with_a_strangers_token_4403(light_stack: Stack):
     owner, stranger = light_stack.token(), light_stack.token("operator")
     offered = ["qwencam.v1", f"bearer.{stranger['access']}"]

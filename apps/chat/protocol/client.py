@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import MISSING, dataclass, fields
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeGuard
 
 from apps.chat.protocol.refusals import ProtocolError
 
@@ -24,9 +24,13 @@ def _is_text(value: object) -> bool:
     return not any("\ud800" <= sign <= "\udfff" for sign in value)
 
 
+def _is_id(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and 0 < len(value) <= MAX_ID_CHARS and value.isprintable()
+
+
 def _check_id(value: object, *, name: str = "id") -> None:
     _require(
-        isinstance(value, str) and 0 < len(value) <= MAX_ID_CHARS and value.isprintable(),
+        _is_id(value),
         f"{name} must be a text of 1 to {MAX_ID_CHARS} printable characters.",
     )
 
@@ -205,7 +209,8 @@ def _build(kind: type[ClientMessage], data: dict[str, Any]) -> ClientMessage:
     """Build the message from its known fields; others are ignored, so that clients may grow."""
     known = {item.name: item for item in fields(kind)}
     question = data.get("id") if "id" in known else None
-    named = question if isinstance(question, str) and len(question) <= MAX_ID_CHARS else None
+    # Said back only if it is one: what can't be an id may not be sendable either.
+    named = question if _is_id(question) else None
     lacking = [
         name
         for name, item in known.items()

@@ -117,6 +117,14 @@ def test_what_json_can_say_and_nobody_can_use_is_refused(text: str):
     assert refusal.value.code == "bad_request"
 
 
+@pytest.mark.parametrize("kind", ["chat", "cancel", "resume"])
+@pytest.mark.parametrize("name", ["\ud800", "\x00", "", "x" * 65, 5])
+def test_an_id_that_is_none_is_not_said_back(kind: str, name: object):
+    with pytest.raises(ProtocolError, match="id must be") as refusal:
+        parse(type=kind, id=name, content="What?")
+    assert refusal.value.id is None
+
+
 def test_what_a_message_lacks_is_named_for_its_asker():
     with pytest.raises(ProtocolError) as failure:
         parse(type="chat", id="z")
