@@ -202,16 +202,8 @@ class CameraClient:
         return await self.wait_for("response", "error", id=question_id, patience=patience)
 
     async def ask(self, content: str, *, patience: float = 60) -> Message:
-        """Ask and return the response or the error.
-
-        Asks again, as the page does, when the stream is stalled: a machine that stood still for two
-        seconds has no frame that is fresh enough.
-        """
-        end = await self.end_of(await self.send_question(content), patience=patience)
-        if end.get("error") == "stream_stalled":
-            await asyncio.sleep(1)
-            end = await self.end_of(await self.send_question(content), patience=patience)
-        return end
+        """Ask and return the response or the error."""
+        return await self.end_of(await self.send_question(content), patience=patience)
 
     def tokens_of(self, question_id: str) -> list[Message]:
         """Return the token messages of a question in the order they came."""

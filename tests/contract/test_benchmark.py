@@ -40,16 +40,14 @@ def test_a_platform_of_its_own_is_measured(tmp_path: Path):
     for shape in ("asking", "idle"):
         questions = results["questions"][shape]
         assert (questions["asked"], questions["answered"]) == (3, 3)
-        assert questions["errors"] == {}
-        assert questions["unreadable_frames"] <= 1
+        assert (questions["errors"], questions["unreadable_frames"]) == ({}, 0)
         assert 0 < questions["question_to_request_ms"]["median"] < 5000
         assert 0 < questions["frame_age_at_model_ms"]["median"] < 5000
-        assert abs(questions["claimed_minus_true_age_ms"]["median"]) < 2000
+        assert abs(questions["claimed_minus_true_age_ms"]["median"]) < 500
         share = questions["platform_share_of_first_token_ms"]["median"]
         assert questions["question_to_request_ms"]["min"] < share < 5000
     (held,) = results["streams"]
-    assert held["cpu_percent_per_stream"] < 100
-    assert held["base_cpu_percent"] + held["cpu_percent"] > 0
+    assert 0 < held["cpu_percent_per_stream"] < 100
     beside = held["questions"]
     assert (beside["asked"], beside["answered"], beside["errors"]) == (6, 6, {})
     assert results["churn"]["before"]["threads"] > 0
@@ -62,10 +60,7 @@ def test_a_model_server_that_hangs_is_told_of(tmp_path: Path):
     # Answers as long as usual: a server that came back is asked by those who stayed with the
     # other one only when that is busy.
     found = run("--failover", out=tmp_path)["failover"]
-    # Where the machine stands still for two seconds, so do the cameras.
-    assert found["errors"].keys() <= {"stream_stalled"}
-    assert found["answered"] + sum(found["errors"].values()) == found["asked"] == 192
-    assert found["answered"] > 150
+    assert (found["asked"], found["answered"], found["errors"]) == (192, 192, {})
     assert found["answer_before"]["count"] > 0
     assert found["asked_again_after"] < 10
 

@@ -37,7 +37,7 @@ async def test_a_question_that_waits_keeps_the_frame_it_was_asked_on(
     camera: CameraClient, light_stack: Stack, script: Script
 ):
     await camera.start_camera(PICTURE)
-    assert (await camera.ask("What do you see?"))["type"] == "response"
+    assert (await camera.ask("What do you see?"))["frame"]["age_ms"] < 1000
     light_stack.kill("celery", how=signal.SIGSTOP)
     try:
         question = await camera.send_question("What do you see?")
@@ -47,4 +47,4 @@ async def test_a_question_that_waits_keeps_the_frame_it_was_asked_on(
         light_stack.kill("celery", how=signal.SIGCONT)
     response = await camera.end_of(question)
     assert response["type"] == "response"
-    assert 2300 <= response["frame"]["age_ms"] < 10_000
+    assert 2500 <= response["frame"]["age_ms"] < 10_000

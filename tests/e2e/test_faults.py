@@ -12,7 +12,7 @@ from tests.scenes import picture
 from tests.stack import Stack
 
 PICTURE = picture("red circle middle")
-ERROR_SECONDS = 20
+ERROR_SECONDS = 10
 
 
 @pytest.fixture

@@ -48,16 +48,14 @@ def test_the_claimed_age_is_the_true_one(
             page.wait_for_timeout(137)
             ask(page, "What do you see?")
     assert len(responses) == len(stand_in.requests) == 12
-    errors, ages = [], []
+    errors = []
     for response, request, arrived in zip(
         responses, stand_in.requests, stand_in.arrivals, strict=True
     ):
         painted = painted_at(request, near=arrived)
         errors.append(response["frame"]["captured_at"] - painted * 1000)
-        ages.append(arrived - painted)
+        assert arrived - painted < 1
     errors.sort()
-    assert sorted(ages)[len(ages) // 2] < 1, ages
     # A canvas hands its picture on with the next screen refresh: some milliseconds are not ours.
     assert errors[len(errors) // 2] == pytest.approx(0, abs=40), errors
-    # Nor is a browser that did not run just then.
-    assert sum(abs(error) < 120 for error in errors) >= 9, errors
+    assert all(abs(error) < 120 for error in errors), errors

@@ -58,8 +58,8 @@ async def test_a_cancelled_question_stops_generation(endless: VllmServer, endles
         question = await camera.send_question("What do you see?")
         await running(endless, 1, patience=30)
         await camera.send(type="cancel", id=question)
-        assert (await camera.end_of(question, patience=15))["error"] == "cancelled"
-        await running(endless, 0, patience=15)
+        assert (await camera.end_of(question, patience=5))["error"] == "cancelled"
+        await running(endless, 0, patience=5)
         assert endless.metric(GENERATED) - before < LONGEST
 
 
@@ -71,4 +71,4 @@ async def test_live_mode_that_is_switched_off_stops_generation(
         await camera.send(type="live", prompt="What do you see?")
         await running(endless, 1, patience=30)
         await camera.send(type="live_stop")
-        await running(endless, 0, patience=15)
+        await running(endless, 0, patience=5)

@@ -62,12 +62,8 @@ async def cameras(two_server_stack: Stack) -> AsyncIterator[list[CameraClient]]:
 
 async def keep_asking(camera: CameraClient, ends: list[Message], enough: asyncio.Event) -> None:
     """Ask about one picture again and again: cameras may be late where two vLLMs run beside."""
-    while True:
-        first = await camera.send_question("What do you see?", keep_frame=True)
-        end = await camera.end_of(first)
-        if end.get("error") != "stream_stalled":
-            break
-    ends.append(end)
+    first = await camera.send_question("What do you see?", keep_frame=True)
+    ends.append(await camera.end_of(first))
     while not enough.is_set():
         question = await camera.send_question("What do you see?", frame=first)
         ends.append(await camera.end_of(question, patience=60))

@@ -14,7 +14,6 @@ What it guards:
 """
 
 import re
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -522,26 +521,6 @@ SENT_PER_SECOND = """async () => {
 }"""
 
 
-def expect_sent(
-    tab: CameraTab, low: float, high: float = 40, *, stir: Callable[[], object] = lambda: None
-) -> None:
-    """Wait until so many frames a second are sent; each look takes a second and a half.
-
-    Args:
-        stir: done before each look.
-    """
-    rates = []
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        stir()
-        sent = tab.page.evaluate(SENT_PER_SECOND)
-        rates.append(sent["rate"])
-        if low <= rates[-1] <= high:
-            assert sent["width"] == 640
-            return
-    raise AssertionError(f"Not {low} to {high} frames a second, but {rates}.")
-
-
 @pytest.mark.parametrize(
     ("wish", "expected"),
     [
@@ -576,19 +555,18 @@ def test_an_idle_camera_sends_little_and_all_at_once_when_somebody_may_ask(
     tab = open_tab()
     tab.start()
     tab.page.wait_for_timeout(1500)
-    expect_sent(tab, 8, 12)
-
-    def stirred() -> None:
-        if stir == "focus":
-            tab.part("question").blur()
-            tab.part("question").focus()
-        else:
-            tab.page.mouse.move(0, 0)
-            tab.page.locator("[data-question]").first.hover()
-
-    expect_sent(tab, 17, stir=stirred)
-    tab.page.wait_for_timeout(8000)
-    expect_sent(tab, 8, 12)
+    idle = tab.page.evaluate(SENT_PER_SECOND)
+    assert 8 <= idle["rate"] <= 12
+    assert idle["width"] == 640
+    if stir == "focus":
+        tab.part("question").focus()
+    else:
+        tab.page.locator("[data-question]").first.hover()
+    asking = tab.page.evaluate(SENT_PER_SECOND)
+    assert asking["rate"] > 17
+    assert asking["width"] == 640
+    tab.page.wait_for_timeout(9000)
+    assert 8 <= tab.page.evaluate(SENT_PER_SECOND)["rate"] <= 12
 
 
 def test_live_mode_sends_for_its_rate(open_tab: OpenTab):
@@ -596,9 +574,11 @@ def test_live_mode_sends_for_its_rate(open_tab: OpenTab):
     tab.start()
     tab.say(type="ready", session_id="s", limits={"live_rate": 12}, model="m")
     tab.part("live-toggle").click()
-    expect_sent(tab, 15)
+    tab.page.wait_for_timeout(500)
+    assert tab.page.evaluate(SENT_PER_SECOND)["rate"] > 15
     tab.part("live-toggle").click()
-    expect_sent(tab, 8, 12)
+    tab.page.wait_for_timeout(500)
+    assert 8 <= tab.page.evaluate(SENT_PER_SECOND)["rate"] <= 12
 
 
 def test_the_newest_answer_stays_in_sight_and_nothing_moves_while_it_comes(open_tab: OpenTab):

@@ -13,9 +13,9 @@ from tests.camera_client import CameraClient
 from tests.stack import Stack
 
 # SOCKET_SILENCE_SECONDS is 12, looked at every 2.
-SILENCE_SECONDS = 40
+SILENCE_SECONDS = 15
 # The scheduler looks for idle sessions every 30 s.
-EXPIRY_SECONDS = 90
+EXPIRY_SECONDS = 40
 
 
 async def test_a_socket_that_says_nothing_is_closed(light_stack: Stack):

@@ -66,4 +66,4 @@ def test_ages_are_told_across_the_end_of_the_range():
     for age in (0, 40, 5_000, -20):
         code = (int(now * 1000) - age) % timecode.RANGE_MS
         assert timecode.age_ms(code, at=now) == age
-    assert timecode.age_ms(timecode.now_ms(), at=time.time()) < 60_000
+    assert timecode.age_ms(timecode.now_ms(), at=time.time()) < 100

@@ -8,6 +8,7 @@ being asked, a session that wanders between servers.
 
 import asyncio
 import socket
+import statistics
 import time
 from collections.abc import Mapping
 from contextlib import aclosing, asynccontextmanager
@@ -501,11 +502,11 @@ async def test_a_page_instead_of_a_stream_is_an_error():
 
 
 async def test_a_call_is_quickly_on_the_wire():
-    """The budget is 3 ms; four times that here, and the best of forty, for busy machines."""
+    """The budget is 3 ms; four times that here, for machines that are busy with other things."""
     delays = []
     async with ModelServer() as fake, servers_at(fake.base_url) as servers:
         for _ in range(40):
             began = time.monotonic()
             await answer_of(servers)
             delays.append(fake.chats[-1].whole_at - began)
-    assert min(delays) < 0.012
+    assert statistics.median(delays) < 0.012

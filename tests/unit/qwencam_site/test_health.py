@@ -33,7 +33,7 @@ async def test_a_check_that_hangs_is_cut_off(monkeypatch: pytest.MonkeyPatch):
     check = await run_check(lambda: asyncio.sleep(60))  # type: ignore[arg-type]
     assert check.status == "down"
     assert "No answer" in check.detail
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 5
 
 
 async def test_only_our_own_sentences_are_shown():

@@ -70,14 +70,14 @@ def test_noise_is_read_or_malformed_and_quick(codec):
             data[dice.randrange(len(data))] = dice.randrange(256)
         with contextlib.suppress(MalformedFrame):
             inspect(codec, bytes(data))
-    assert time.thread_time() - started < 10
+    assert time.thread_time() - started < 2
 
 
 def test_a_large_frame_is_read_quickly():
     data = b"\x00\x00\x01\x41" * 200_000
     started = time.thread_time()
     assert inspect("H264", data) == FrameHeader(keyframe=False)
-    assert time.thread_time() - started < 0.5
+    assert time.thread_time() - started < 0.1
 
 
 def test_other_codecs_are_not_known():

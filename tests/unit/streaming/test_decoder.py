@@ -62,9 +62,8 @@ def test_a_bomb_costs_nothing():
     before, started = process.memory_info().rss, time.thread_time()
     for _ in range(100):
         world.decode(bomb)
-    # Decoded, each would take a second and they 500 MB.
-    assert time.thread_time() - started < 1
-    assert process.memory_info().rss - before < 50_000_000
+    assert time.thread_time() - started < 0.1
+    assert process.memory_info().rss - before < 5_000_000
     assert world.ledger.refused == 100
 
 

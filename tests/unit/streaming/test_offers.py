@@ -109,7 +109,7 @@ def test_an_offer_that_multiplies_in_the_parser_is_refused_at_once(offer: str):
     bomb = offer + "a=rtpmap:99 a/1\r\n" * 1900 + "a=rtcp-fb:* b\r\n" * 1900
     started = time.thread_time()
     assert refusal(bomb) == "offer_invalid"
-    assert time.thread_time() - started < 0.5
+    assert time.thread_time() - started < 0.05
 
 
 @pytest.mark.parametrize(
