@@ -18,6 +18,7 @@ from apps.console.consumers import ConsoleConsumer  # noqa: E402
 from apps.console.watch import ConsoleScope  # noqa: E402
 from apps.streaming.host import MediaHost  # noqa: E402
 from qwencam_site.close_codes import allow_server_codes  # noqa: E402
+from qwencam_site.error_boundary import SocketErrorBoundary  # noqa: E402
 from qwencam_site.media import media_config  # noqa: E402
 from qwencam_site.origins import BrowserOrigins  # noqa: E402
 
@@ -32,7 +33,7 @@ application = ProcessScope(
     ProtocolTypeRouter(
         {
             "http": django_application,
-            "websocket": BrowserOrigins(URLRouter(websocket_routes)),
+            "websocket": SocketErrorBoundary(BrowserOrigins(URLRouter(websocket_routes))),
         }
     ),
     host=MediaHost(media_config()),

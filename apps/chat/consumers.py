@@ -16,6 +16,7 @@ from uuid import uuid4
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
+from django.db import DatabaseError
 from redis.exceptions import RedisError
 
 from apps.camera_sessions import lifecycle
@@ -48,17 +49,29 @@ class SessionConsumer(AsyncWebsocketConsumer):
     session: CameraSession
     session_id: str
 
-    # --- Life ----------------------------------------------------------------------------------
-
-    async def connect(self) -> None:
-        """Accept the socket, then refuse it with a close code of ours or make it the session's."""
+    def __init__(self) -> None:
+        super().__init__()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._live: LiveMode | None = None
         self._live_task: asyncio.Task[Any] | None = None
-        self._open = False
+        self._joined = False
+        self._closing = False
         self._notice = ""
         self._round_trip = float("inf")
         self.connection = uuid4().hex
+
+    # --- Life ----------------------------------------------------------------------------------
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve the socket; however this ends, what the socket owned ends with it."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            # Channels calls it for a client that left, but not after an exception in a handler.
+            await self.disconnect(CloseCode.RESTARTING)
+
+    async def connect(self) -> None:
+        """Accept the socket, then refuse it with a close code of ours or make it the session's."""
         offered = self.scope.get("subprotocols", [])
         await self.accept(protocol.SUBPROTOCOL if protocol.SUBPROTOCOL in offered else None)
         try:
@@ -78,6 +91,9 @@ class SessionConsumer(AsyncWebsocketConsumer):
     async def _begin(self) -> None:
         self.process = self.scope["chat_process"]
         parts = self.process.services
+        self._joined = True
+        self.process.sockets.add(self)
+        metrics.SOCKETS.inc()
         self._feed = AnswerFeed(self.session_id, questions=parts.questions)
         self._watch = self.process.watch(tell=self._tell_end)
         now = time.monotonic()
@@ -88,9 +104,6 @@ class SessionConsumer(AsyncWebsocketConsumer):
         await presence.announce_socket(
             parts.redis, self.session_id, self.connection, ttl=SOCKET_TTL_SECONDS
         )
-        self._open = True
-        self.process.sockets.add(self)
-        metrics.SOCKETS.inc()
         self._own(self._heartbeat())
         await self._say(
             protocol.Ready(
@@ -103,13 +116,17 @@ class SessionConsumer(AsyncWebsocketConsumer):
             await self.stream_changed(asdict(stream))
 
     async def disconnect(self, code: int) -> None:
-        """End everything this socket owned; its peer connection is the media relay's affair."""
+        """End everything this socket owned; its peer connection is the media relay's affair.
+
+        May be called again.
+        """
+        self._closing = True
         self._stop_live()
         for task in list(self._tasks):
             task.cancel()
-        if not self._open:
+        if not self._joined:
             return
-        self._open = False
+        self._joined = False
         self.process.sockets.discard(self)
         metrics.SOCKETS.dec()
         try:
@@ -122,7 +139,7 @@ class SessionConsumer(AsyncWebsocketConsumer):
             group = session_group(self.session_id)
             await self.channel_layer.group_discard(group, self.channel_name)
             await self._leave()
-        except (RedisError, OSError) as error:
+        except (RedisError, OSError, DatabaseError) as error:
             logger.warning("A socket left unannounced: %s", type(error).__name__)
 
     async def restart(self) -> None:
@@ -140,7 +157,7 @@ class SessionConsumer(AsyncWebsocketConsumer):
 
     async def _heartbeat(self) -> None:
         """Close a silent socket; tell Redis and the database that this one is here."""
-        while self._open:  # Not only until cancelled: see LiveMode.stop.
+        while not self._closing:  # Not only until cancelled: see LiveMode.stop.
             await asyncio.sleep(HEARTBEAT_SECONDS)
             now = time.monotonic()
             if now - self._heard_at > settings.SOCKET_SILENCE_SECONDS:
@@ -154,11 +171,12 @@ class SessionConsumer(AsyncWebsocketConsumer):
                     self.connection,
                     ttl=SOCKET_TTL_SECONDS,
                 )
-            except (RedisError, OSError):
-                continue  # It is said again in two seconds.
-            if now - self._seen_at > SEEN_EVERY_SECONDS:
-                self._seen_at = now
-                await self._note_seen()
+                if now - self._seen_at > SEEN_EVERY_SECONDS:
+                    self._seen_at = now
+                    await self._note_seen()
+            except (RedisError, OSError, DatabaseError) as error:
+                # Redis or the database is away: it is said again in two seconds.
+                logger.warning("A socket's heartbeat failed: %s", type(error).__name__)
 
     async def _tell_notice(self) -> None:
         """Tell the operator's notice when it has changed since it was last told."""
@@ -178,7 +196,7 @@ class SessionConsumer(AsyncWebsocketConsumer):
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         """Take one message; whatever is wrong with it becomes an error message here."""
-        if not self._open:
+        if self._closing:  # The client has been told; what it sent before it heard is not served.
             return
         self._heard_at = time.monotonic()
         if text_data is None:
@@ -396,4 +414,5 @@ class SessionConsumer(AsyncWebsocketConsumer):
         await self._close(close)
 
     async def _close(self, code: CloseCode) -> None:
+        self._closing = True
         await self.close(int(code))  # The protocol library takes no enum.

@@ -29,13 +29,24 @@ def _greeting(visitor: Visitor) -> Row:
 class ConsoleConsumer(AsyncWebsocketConsumer):
     """One open console. The first message of each kind is whole, later ones tell what changed."""
 
-    async def connect(self) -> None:
-        """Accept, then close with a code of ours for those who may not look."""
+    def __init__(self) -> None:
+        super().__init__()
         self._stop: Callable[[], None] | None = None
         self._checking: asyncio.Task[None] | None = None
         self._sending: asyncio.Task[None] | None = None
         self._newest: View | None = None
         self._told: dict[str, Any] = {}
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve the console; however this ends, the watching ends with it."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            # Channels calls it for a client that left, but not after an exception in a handler.
+            await self.disconnect(CloseCode.RESTARTING)
+
+    async def connect(self) -> None:
+        """Accept, then close with a code of ours for those who may not look."""
         await self.accept()
         visitor = await self._welcome()
         if visitor is None:
@@ -45,9 +56,10 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
         self._stop = self.scope["console_watch"].subscribe(self._on_view)
 
     async def disconnect(self, code: int) -> None:
-        """Stop watching."""
+        """Stop watching. May be called again."""
         if self._stop is not None:
             self._stop()
+            self._stop = None
         for task in (self._checking, self._sending):
             if task is not None:
                 task.cancel()

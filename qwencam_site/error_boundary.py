@@ -1,0 +1,55 @@
+"""What an unforeseen failure in a WebSocket does, in one place.
+
+A consumer that fails is logged by kind and place, never with its message, which may quote what a
+client sent; its socket closes with 1012, so that the client comes back at once. A consumer ends
+what it owns in its own `__call__`.
+"""
+
+import logging
+import traceback
+from collections.abc import Awaitable, Callable, MutableMapping
+from pathlib import PurePath
+from typing import Any
+
+from autobahn.exception import Disconnected
+
+from apps.chat.protocol import CloseCode
+
+logger = logging.getLogger(__name__)
+
+Message = MutableMapping[str, Any]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[MutableMapping[str, Any], Any, Send], Awaitable[None]]
+
+
+class SocketErrorBoundary:
+    """ASGI wrapper around the application that serves WebSockets."""
+
+    def __init__(self, application: Application) -> None:
+        self._application = application
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Send) -> None:
+        """Serve one socket; raise nothing but a cancellation."""
+
+        async def send_unless_gone(message: Message) -> None:
+            # daphne raises when its side of the socket is closing already: the client has left, or
+            # was told to. The disconnect message that follows is what ends the consumer.
+            try:
+                await send(message)
+            except Disconnected:
+                return
+
+        try:
+            await self._application(scope, receive, send_unless_gone)
+        except Exception as error:
+            logger.error("A socket failed: %s", kind_and_place(error))
+            await send_unless_gone({"type": "websocket.close", "code": int(CloseCode.RESTARTING)})
+
+
+def kind_and_place(error: BaseException) -> str:
+    """Return an exception's class and where it was raised, without its text."""
+    kind = type(error).__name__
+    frames = traceback.extract_tb(error.__traceback__)
+    if not frames:
+        return kind
+    return f"{kind} at {PurePath(frames[-1].filename).name}:{frames[-1].lineno}"
