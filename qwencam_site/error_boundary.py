@@ -6,13 +6,12 @@ what it owns in its own `__call__`.
 """
 
 import logging
-import traceback
 from collections.abc import Awaitable, Callable, MutableMapping
-from pathlib import PurePath
 from typing import Any
 
 from autobahn.exception import Disconnected
 
+from apps.chat.failures import kind_and_place
 from apps.chat.protocol import CloseCode
 
 logger = logging.getLogger(__name__)
@@ -44,12 +43,3 @@ class SocketErrorBoundary:
         except Exception as error:
             logger.error("A socket failed: %s", kind_and_place(error))
             await send_unless_gone({"type": "websocket.close", "code": int(CloseCode.RESTARTING)})
-
-
-def kind_and_place(error: BaseException) -> str:
-    """Return an exception's class and where it was raised, without its text."""
-    kind = type(error).__name__
-    frames = traceback.extract_tb(error.__traceback__)
-    if not frames:
-        return kind
-    return f"{kind} at {PurePath(frames[-1].filename).name}:{frames[-1].lineno}"

@@ -11,12 +11,15 @@ from django.conf import settings
 from django.db import connection
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_safe
+from redis.exceptions import ResponseError
 
 from apps.chat import presence
 from apps.chat.redis_client import async_redis
 from apps.inference.health import probe
 
 CHECK_SECONDS = 1.5
+HEALTH_KEY = "health"
+HEALTH_KEY_SECONDS = 10
 Status = Literal["ok", "degraded", "down"]
 
 
@@ -46,8 +49,11 @@ async def check_database() -> str:
 
 
 async def check_redis() -> str:
-    """Ping Redis."""
-    await async_redis().ping()
+    """Write to Redis: one that only answers reads can't take a question."""
+    try:
+        await async_redis().set(HEALTH_KEY, 1, ex=HEALTH_KEY_SECONDS)
+    except ResponseError as error:
+        raise CheckFailed("Redis answers, but refuses writes.") from error
     return ""
 
 

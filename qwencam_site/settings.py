@@ -11,7 +11,7 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from environ import Env
 
-from qwencam_site import __version__, environment, logs
+from qwencam_site import __version__, environment, logs, redis_options
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 Env.read_env(BASE_DIR / ".env")
@@ -175,19 +175,31 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 REDIS_URL = environment.url(
     "REDIS_URL", "redis://127.0.0.1:6379/0", schemes=("redis", "rediss", "unix")
 )
+REDIS_OPTIONS = redis_options.for_event_loops()
 CACHES = {
-    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "OPTIONS": redis_options.for_threads(),
+    }
 }
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-        "CONFIG": {"hosts": [REDIS_URL], "prefix": "qwencam"},
+        "CONFIG": {
+            "hosts": [{"address": REDIS_URL, **REDIS_OPTIONS}],
+            "prefix": "qwencam",
+        },
     }
 }
 
 CELERY_BROKER_URL = REDIS_URL
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+# A Redis that refuses writes (a replica too few, a failover, a full memory) is a channel error to
+# Celery, on which its worker would exit.
+CELERY_BROKER_CHANNEL_ERROR_RETRY = True
+CELERY_WORKER_CONSUMER = "qwencam_site.celery_consumer:SteadyConsumer"
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     # A task that is running must not be handed out again; a lost one is noticed long before.
     "visibility_timeout": 2 * MODEL_TIMEOUT_SECONDS + 300,

@@ -93,7 +93,10 @@ def redis_server(_redis_process: RedisServer, settings: Settings) -> Iterator[Re
     settings.CHANNEL_LAYERS = {
         "default": {
             "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-            "CONFIG": {"hosts": [_redis_process.url], "prefix": "qwencam"},
+            "CONFIG": {
+                "hosts": [{"address": _redis_process.url, **settings.REDIS_OPTIONS}],
+                "prefix": "qwencam",
+            },
         }
     }
     yield _redis_process

@@ -1,6 +1,7 @@
 """Takes a question in, brings it a frame, and queues it for the inference workers."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
@@ -8,8 +9,10 @@ from math import ceil
 from typing import Any, Protocol
 
 from asgiref.sync import sync_to_async
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 
-from apps.chat import presence
+from apps.chat import metrics, presence
 from apps.chat.admission import AskLimits, Refusal, admit
 from apps.chat.events import Events
 from apps.chat.fairness import FairQueue
@@ -23,6 +26,8 @@ from apps.streaming.capture import SceneUnchanged, Wish
 from apps.streaming.errors import CaptureFailed
 from apps.streaming.host import MediaHost
 from apps.streaming.peer import PeerSession
+
+logger = logging.getLogger(__name__)
 
 PEER_LOOK_SECONDS = 0.05
 ASK_AGAIN_SECONDS = 1.0
@@ -45,9 +50,16 @@ class Snapshot(Protocol):
 
 
 async def call_worker() -> None:
-    """Tell the inference workers that there is work."""
-    # Publishing is blocking I/O of about a millisecond: not on the event loop.
-    await sync_to_async(answer_next.delay, thread_sensitive=False)()
+    """Tell the inference workers that there is work.
+
+    A call that can't be made costs nothing but time: whoever watches over the question calls again.
+    """
+    try:
+        # Publishing is blocking I/O of about a millisecond: not on the event loop.
+        await sync_to_async(answer_next.delay, thread_sensitive=False)()
+    except (OperationalError, RedisError, OSError) as error:
+        metrics.EVENTS_LOST.inc()
+        logger.warning("The workers were not called: %s", type(error).__name__)
 
 
 @dataclass(frozen=True, kw_only=True)

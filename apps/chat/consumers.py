@@ -8,8 +8,8 @@ import asyncio
 import logging
 import time
 from collections.abc import Coroutine
-from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -26,12 +26,14 @@ from apps.chat import metrics, presence, protocol
 from apps.chat.askers import asker_of
 from apps.chat.entry import EntryRefused, entering
 from apps.chat.events import session_group
+from apps.chat.failures import kind_and_place
 from apps.chat.feed import AnswerFeed
 from apps.chat.limits import TokenBucket
 from apps.chat.live import LiveMode
 from apps.chat.process import ChatProcess
 from apps.chat.protocol import CloseCode, ProtocolError, ServerMessage
 from apps.chat.questions import NewQuestion
+from apps.chat.redis_outage import retried
 from apps.live_settings.current import current
 from apps.streaming.errors import OfferRefused
 
@@ -85,8 +87,8 @@ class SessionConsumer(AsyncWebsocketConsumer):
             await self._begin()
         except (RedisError, OSError) as error:
             logger.warning("A socket could not begin: %s", type(error).__name__)
-            detail = "QwenCam's message store does not answer; trying again."
-            await self._refuse("unavailable", detail, CloseCode.RESTARTING)
+            away = ProtocolError.store_away()
+            await self._refuse(away.code, away.detail, CloseCode.RESTARTING)
 
     async def _begin(self) -> None:
         self.process = self.scope["chat_process"]
@@ -210,14 +212,16 @@ class SessionConsumer(AsyncWebsocketConsumer):
             detail = f"More than {settings.MAX_MESSAGES_PER_MINUTE} messages a minute."
             await self._refuse("rate_limited", detail, CloseCode.TOO_MANY_MESSAGES)
             return
+        question_id: str | None = None
         try:
-            await self._act(protocol.parse(text_data, new_id=uuid4().hex))
+            message = protocol.parse(text_data, new_id=uuid4().hex)
+            question_id = getattr(message, "id", None)
+            await self._act(message)
         except ProtocolError as error:
             await self._say_error(error)
         except (RedisError, OSError) as error:
             logger.warning("A message could not be served: %s", type(error).__name__)
-            detail = "QwenCam's message store does not answer; please try again."
-            await self._say_error(ProtocolError("unavailable", detail))
+            await self._say_error(ProtocolError.store_away(id=question_id))
 
     async def _act(self, message: protocol.ClientMessage) -> None:
         match message:
@@ -227,7 +231,7 @@ class SessionConsumer(AsyncWebsocketConsumer):
             case protocol.Chat():
                 await self._ask(message)
             case protocol.Resume():
-                await self._resume(message)
+                self._own(self._resume(message))
             case protocol.Cancel():
                 await self._cancel(message)
             case protocol.Offer():
@@ -271,15 +275,18 @@ class SessionConsumer(AsyncWebsocketConsumer):
         asking = self.process.asking
         try:
             if chat.frame is None:
-                await asking.bring_frame(self.session_id, chat.id)
+                await retried(partial(asking.bring_frame, self.session_id, chat.id))
             else:
-                await asking.reuse_frame(self.session_id, chat.id, of=chat.frame)
+                reuse = partial(asking.reuse_frame, self.session_id, chat.id, of=chat.frame)
+                await retried(reuse)
         finally:
             # Counted only now: the database's thread would keep the frame's waiting.
             self._own(self._count_question())
 
     async def _resume(self, resume: protocol.Resume) -> None:
-        for message in await self._feed.resume(resume.id, after=resume.after):
+        # It asks for nothing new: while Redis is away, the question only waits longer.
+        rest = await retried(partial(self._feed.resume, resume.id, after=resume.after))
+        for message in rest:
             await self._say(message)
         if resume.id in self._feed.followed:
             self._own(self._watch.until_ended(self.session_id, resume.id))
@@ -385,8 +392,7 @@ class SessionConsumer(AsyncWebsocketConsumer):
         self._tasks.discard(task)
         error = None if task.cancelled() else task.exception()
         if error is not None:
-            # Only the kind: an exception's text may quote what a client sent.
-            logger.error("A task of a socket failed: %s", type(error).__name__)
+            logger.error("A task of a socket failed: %s", kind_and_place(error))
 
     async def _count_question(self) -> None:
         await database_sync_to_async(lifecycle.count)(self.session.pk, questions=1)
@@ -402,10 +408,7 @@ class SessionConsumer(AsyncWebsocketConsumer):
 
     async def _say_error(self, error: ProtocolError) -> None:
         metrics.ERRORS.labels(error.code).inc()
-        with suppress(
-            RedisError, OSError
-        ):  # Then nobody counts, and the client is told all the same.
-            await self.process.services.figures.failed(error.code, session_id=self.session_id)
+        await self.process.services.figures.failed(error.code, session_id=self.session_id)
         await self._say(protocol.Error(id=error.id, error=error.code, detail=error.detail))
 
     async def _refuse(self, code: str, detail: str, close: CloseCode) -> None:

@@ -2,14 +2,22 @@
 
 Two groups a session: ``session`` (its sockets) and ``media`` (the process that holds its peer
 connection). Ids and short texts travel, frames never.
+
+An event is a hint: what it tells of is in Redis already, or is asked for again, and whoever waits
+for it looks there by itself. So one that can't be sent is counted, and costs nothing else.
 """
 
+import logging
 from typing import Any
 
 from channels.layers import BaseChannelLayer, get_channel_layer
+from redis.exceptions import RedisError
 
+from apps.chat import metrics
 from apps.streaming.capture import Wish
 from apps.streaming.host import StreamState
+
+logger = logging.getLogger(__name__)
 
 
 def session_group(session_id: str) -> str:
@@ -29,7 +37,11 @@ class Events:
         self._layer: Any = layer or get_channel_layer()
 
     async def _send(self, group: str, kind: str, **data: object) -> None:
-        await self._layer.group_send(group, {"type": kind, **data})
+        try:
+            await self._layer.group_send(group, {"type": kind, **data})
+        except (RedisError, OSError) as error:
+            metrics.EVENTS_LOST.inc()
+            logger.warning("An event was not sent: %s", type(error).__name__)
 
     async def answer_batch(self, session_id: str, question_id: str, *, seq: int, text: str) -> None:
         """Batch ``seq`` of an answer is in the store; its text comes along to save a look-up."""

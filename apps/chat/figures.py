@@ -9,10 +9,12 @@ import math
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Self, cast
 
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 MINUTES_KEPT = 62
 RATIO = 1.1
@@ -92,19 +94,24 @@ def together(minutes: Sequence[Minute]) -> Minute:
 
 
 class Figures:
-    """Counts and reads; cheap to make, over one client."""
+    """Counts and reads; cheap to make, over one client.
+
+    Counting an answer or an error raises nothing: what is counted has happened all the same.
+    """
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
     async def answered(self, *, first: float, whole: float) -> None:
         """Count an answer: `first`, time to first token, and `whole`, both s from the question."""
-        await self._add(("a:", f"f:{bucket_of(first)}", f"w:{bucket_of(whole)}"))
+        with suppress(RedisError, OSError):
+            await self._add(("a:", f"f:{bucket_of(first)}", f"w:{bucket_of(whole)}"))
 
     async def failed(self, code: str, *, session_id: str) -> None:
         """Count an error and keep its code as the session's last."""
-        await self._redis.set(_last_error(session_id), code, ex=LAST_ERROR_SECONDS)
-        await self._add((f"e:{code}",))
+        with suppress(RedisError, OSError):
+            await self._redis.set(_last_error(session_id), code, ex=LAST_ERROR_SECONDS)
+            await self._add((f"e:{code}",))
 
     async def streams(self, process: str, count: int) -> None:
         """Say how many cameras a process holds."""

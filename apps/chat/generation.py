@@ -4,10 +4,12 @@ Runs in an inference worker. Knows Redis keys only through its stores.
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from contextlib import aclosing, suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, Literal
 
 from redis.exceptions import RedisError
@@ -15,16 +17,20 @@ from redis.exceptions import RedisError
 from apps.chat.batching import ReplyBatcher
 from apps.chat.conversation import Conversation
 from apps.chat.events import Events
+from apps.chat.failures import kind_and_place
 from apps.chat.fairness import FairQueue
 from apps.chat.figures import Figures
 from apps.chat.known_preferences import KnownPreferences
 from apps.chat.preferences import GenerationConfig, shaped
 from apps.chat.protocol import FrameInfo
 from apps.chat.questions import Question, QuestionStore, State
+from apps.chat.redis_outage import retried
 from apps.frames.store import FrameStore
 from apps.frames.types import EncodedFrame
 from apps.inference.client import ModelError, ModelServers, Usage
 from apps.inference.prompts import PromptBudget, PromptRefused, Turn, build_messages
+
+logger = logging.getLogger(__name__)
 
 LEASE_MS = 6000
 LEASE_RENEWAL_SECONDS = 0.5
@@ -69,9 +75,19 @@ class _Progress:
     """What is known of an answer while it streams; times are monotonic seconds."""
 
     requested_at: float
+    batches: int = 0
     first_token_at: float | None = None
     text: str = ""
     usage: Usage | None = None
+
+
+@dataclass(frozen=True)
+class _End:
+    """How a question ends: `outcome` as the store takes it, and the answer's `text`."""
+
+    state: State
+    outcome: dict[str, Any]
+    text: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,34 +129,44 @@ class Generation:
         return Answered(question.session_id, outcome, parked=await self.turns.unpark())
 
     async def _guarded(self, question: Question) -> Outcome:
-        work = asyncio.create_task(self._answer(question))
+        work = asyncio.create_task(self._attempt(question))
         guard = asyncio.create_task(self._keep_lease(question, work))
         try:
-            return await work
+            return await self._end(question, await work)
         except (AnswerLost, asyncio.CancelledError):
             return "skipped"
         finally:
             guard.cancel()
 
-    async def _answer(self, question: Question) -> Outcome:
+    async def _attempt(self, question: Question) -> _End:
+        """Return how the question ends; whether it may is for the store to say."""
         try:
-            response, text = await self._generate(question)
+            return await self._generate(question)
+        except AnswerLost:
+            raise
         except (AnswerFailed, ModelError, PromptRefused) as error:
-            outcome = {"error": error.code, "detail": error.detail}
-            await self._finish(question, State.FAILED, outcome)
+            return _End(State.FAILED, {"error": error.code, "detail": error.detail})
+        except Exception as error:
+            # Whatever it was, the asker is told now, not when the lease has run out.
+            logger.error("An answer failed: %s", kind_and_place(error))
+            detail = "The answer failed; please ask again."
+            return _End(State.FAILED, {"error": "internal_error", "detail": detail})
+
+    async def _end(self, question: Question, end: _End) -> Outcome:
+        ours = await self._finish(question, end.state, end.outcome)
+        if end.state is State.FAILED:
             return "failed"
-        ours = await self._finish(question, State.DONE, response)
         if ours:
             whole = time.time() - question.asked_at
-            await self.figures.answered(first=response["ttft"], whole=whole)
+            await self.figures.answered(first=end.outcome["ttft"], whole=whole)
         if question.live:
             return "told"
         if ours:
-            turn = Turn(question.text, text, question.frame_id)
+            turn = Turn(question.text, end.text, question.frame_id)
             await self.conversation(question.session_id).add(turn)
         return "answered"
 
-    async def _keep_lease(self, question: Question, work: asyncio.Task[Outcome]) -> None:
+    async def _keep_lease(self, question: Question, work: asyncio.Task[_End]) -> None:
         """Say that the question is being answered; stop the work once it is no longer ours."""
         ours = True
         while ours:
@@ -148,12 +174,17 @@ class Generation:
             # While Redis is away nobody else can take the question over.
             with suppress(RedisError, OSError):
                 ours = await self.questions.renew(
-                    question.session_id, question.id, attempt=question.attempt, lease_ms=LEASE_MS
+                    question.session_id,
+                    question.id,
+                    attempt=question.attempt,
+                    worker=self.worker,
+                    lease_ms=LEASE_MS,
                 )
         work.cancel()
 
     async def _finish(self, question: Question, state: State, outcome: dict[str, Any]) -> bool:
-        ours = await self.questions.finish(
+        finish = partial(
+            self.questions.finish,
             question.session_id,
             question.id,
             state=state,
@@ -161,6 +192,7 @@ class Generation:
             attempt=question.attempt,
             seconds=outcome.get("inference_time"),
         )
+        ours = await retried(finish)
         if ours:
             # Kept before it is told, so that who is told may ask about it at once.
             if question.keep_frame:
@@ -170,8 +202,8 @@ class Generation:
                 await self.frames.drop(question.session_id, question.frame_id)
         return ours
 
-    async def _generate(self, question: Question) -> tuple[dict[str, Any], str]:
-        frame, history, config = await self._gather(question)
+    async def _generate(self, question: Question) -> _End:
+        frame, history, config = await retried(partial(self._gather, question))
         if frame is None:
             raise AnswerFailed("no_frame", "The frame expired before the model was free for it.")
         messages = build_messages(
@@ -188,7 +220,8 @@ class Generation:
         requested_at_epoch = time.time()
         progress = _Progress(requested_at=time.monotonic())
         await self._stream(question, messages, progress, max_tokens=config.max_tokens)
-        return self._response(question, frame, progress, requested_at_epoch), progress.text
+        response = self._response(question, frame, progress, requested_at_epoch)
+        return _End(State.DONE, response, progress.text)
 
     async def _gather(
         self, question: Question
@@ -229,18 +262,26 @@ class Generation:
                     progress.first_token_at = now
                 progress.text += part.text
                 if not question.live:
-                    await self._publish(question, batcher.add(part.text, now=now))
-        await self._publish(question, batcher.flush())
+                    await self._publish(question, progress, batcher.add(part.text, now=now))
+        await self._publish(question, progress, batcher.flush())
 
-    async def _publish(self, question: Question, batch: str) -> None:
+    async def _publish(self, question: Question, progress: _Progress, batch: str) -> None:
         if not batch:
             return
-        seq = await self.questions.append(
-            question.session_id, question.id, attempt=question.attempt, text=batch
+        progress.batches += 1
+        append = partial(
+            self.questions.append,
+            question.session_id,
+            question.id,
+            attempt=question.attempt,
+            seq=progress.batches,
+            text=batch,
         )
-        if not seq:
+        if not await retried(append):
             raise AnswerLost
-        await self.events.answer_batch(question.session_id, question.id, seq=seq, text=batch)
+        await self.events.answer_batch(
+            question.session_id, question.id, seq=progress.batches, text=batch
+        )
 
     def _response(
         self,

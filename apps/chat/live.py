@@ -114,6 +114,7 @@ class LiveMode:
                 await self._refused(error)
             except (RedisError, OSError, OperationalError):
                 self._failed, self._last = True, None
+                await self._refused(ProtocolError.store_away())
             pause = 1 / self.rate - (time.monotonic() - began)
             if self._failed:
                 pause = max(pause, PAUSE_AFTER_ERROR_SECONDS)

@@ -15,6 +15,9 @@ UNCHANGED = Counter(
 ASKERS_LEFT = Counter(
     "qwencam_askers_left_total", "Waiting questions and live frames dropped: their page had gone."
 )
+EVENTS_LOST = Counter(
+    "qwencam_events_lost_total", "Hints to other processes that could not be sent."
+)
 ERRORS = Counter("qwencam_errors_total", "Errors told to clients.", ["code"])
 TTFT = Histogram(
     "qwencam_time_to_first_token_seconds",

@@ -12,6 +12,7 @@ from django.conf import settings
 
 from apps.chat.admission import AskLimits
 from apps.chat.asking import Asking
+from apps.chat.failures import kind_and_place
 from apps.chat.relay import MediaRelay
 from apps.chat.services import Services, privacy_policy, services
 from apps.chat.shutdown import before_shutdown
@@ -77,8 +78,7 @@ class ChatProcess:
         self.errands.discard(task)
         error = None if task.cancelled() else task.exception()
         if error is not None:
-            # Only the kind: an exception's text may quote what a client sent.
-            logger.error("An errand of a socket failed: %s", type(error).__name__)
+            logger.error("An errand of a socket failed: %s", kind_and_place(error))
 
     async def aclose(self) -> None:
         """Send every client away, to come back to the server's next life; end all streams."""

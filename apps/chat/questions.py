@@ -145,20 +145,45 @@ if redis.call('HGET', KEYS[1], 'state') ~= 'running' then return 0 end
 if redis.call('HGET', KEYS[1], 'attempt') ~= '1' then return 0 end
 if redis.call('EXISTS', KEYS[2]) == 1 or redis.call('LLEN', KEYS[3]) > 0 then return 0 end
 redis.call('HSET', KEYS[1], 'state', 'waiting', 'attempt', '2')
+redis.call('HDEL', KEYS[1], 'unleased_since')
 redis.call('ZREM', KEYS[4], ARGV[1])
 return 1
 """
+# Noted by a write: while Redis refuses writes, leases run out though their workers are there.
+_NOTE_UNLEASED = """
+if redis.call('EXISTS', KEYS[2]) == 1 then return 0 end
+local since = redis.call('HGET', KEYS[1], 'unleased_since')
+if not since then
+    redis.call('HSET', KEYS[1], 'unleased_since', ARGV[1])
+    return 0
+end
+return tonumber(ARGV[1]) - tonumber(since) >= tonumber(ARGV[2]) and 1 or 0
+"""
+# A lease that ran out while Redis refused writes begins anew.
+_RENEW = """
+local state, attempt = unpack(redis.call('HMGET', KEYS[1], 'state', 'attempt'))
+if state ~= 'running' or attempt ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3])
+redis.call('HDEL', KEYS[1], 'unleased_since')
+return 1
+"""
 # Batches and the end are taken from the attempt that owns the question only: a worker that was
-# given up for lost and comes back late changes nothing.
+# given up for lost and comes back late changes nothing. Both may be said twice, since a reply that
+# was lost has the command sent again.
 _APPEND = """
 if redis.call('HGET', KEYS[1], 'state') ~= 'running' then return 0 end
 if redis.call('HGET', KEYS[1], 'attempt') ~= ARGV[1] then return 0 end
-local seq = redis.call('RPUSH', KEYS[2], ARGV[2])
-redis.call('EXPIRE', KEYS[2], ARGV[3])
-return seq
+if redis.call('LLEN', KEYS[2]) < tonumber(ARGV[4]) then
+    redis.call('RPUSH', KEYS[2], ARGV[2])
+    redis.call('EXPIRE', KEYS[2], ARGV[3])
+end
+return 1
 """
 _FINISH = """
-local state = redis.call('HGET', KEYS[1], 'state')
+local state, attempt, outcome = unpack(redis.call('HMGET', KEYS[1], 'state', 'attempt', 'outcome'))
+if state == 'done' and ARGV[1] == 'done' and attempt == ARGV[5] and outcome == ARGV[2] then
+    return 1
+end
 if state ~= 'waiting' and state ~= 'running' then return 0 end
 if ARGV[5] ~= '' and redis.call('HGET', KEYS[1], 'attempt') ~= ARGV[5] then return 0 end
 redis.call('HSET', KEYS[1], 'state', ARGV[1], 'outcome', ARGV[2])
@@ -239,18 +264,21 @@ class QuestionStore:
         return Question.read(session_id, question_id, raw) if b"state" in raw else None
 
     async def renew(
-        self, session_id: str, question_id: str, *, attempt: int, lease_ms: int
+        self, session_id: str, question_id: str, *, attempt: int, worker: str, lease_ms: int
     ) -> bool:
         """Prolong the lease; ``False`` when this attempt no longer owns the question."""
-        async with self.redis.pipeline(transaction=False) as pipe:
-            pipe.pexpire(self._lease(session_id, question_id), lease_ms)
-            pipe.hmget(self._key(session_id, question_id), ["state", "attempt"])
-            _, owned = await pipe.execute()
-        return bool(owned == [b"running", str(attempt).encode()])
+        keys = [self._key(session_id, question_id), self._lease(session_id, question_id)]
+        script = self.redis.register_script(_RENEW)
+        return bool(await script(keys=keys, args=[attempt, worker, lease_ms]))
 
-    async def is_leased(self, session_id: str, question_id: str) -> bool:
-        """Return whether a worker still says that it is answering."""
-        return bool(await self.redis.exists(self._lease(session_id, question_id)))
+    async def worker_is_lost(self, session_id: str, question_id: str, *, grace: float) -> bool:
+        """Return whether a running question was found without a lease ``grace`` seconds ago, too.
+
+        A worker that is there renews its lease meanwhile.
+        """
+        keys = [self._key(session_id, question_id), self._lease(session_id, question_id)]
+        script = self.redis.register_script(_NOTE_UNLEASED)
+        return bool(await script(keys=keys, args=[time.time(), grace]))
 
     async def retry(self, session_id: str, question_id: str) -> bool:
         """Set a question whose worker was lost back to waiting, once and if no token went out."""
@@ -258,11 +286,13 @@ class QuestionStore:
         keys = [*self._keys(session_id, question_id), RUNNING]
         return bool(await script(keys=keys, args=[member(session_id, question_id)]))
 
-    async def append(self, session_id: str, question_id: str, *, attempt: int, text: str) -> int:
-        """Add a batch of the answer; return its number, 0 when this attempt no longer owns it."""
+    async def append(
+        self, session_id: str, question_id: str, *, attempt: int, seq: int, text: str
+    ) -> bool:
+        """Add batch ``seq`` of the answer; ``False`` when this attempt no longer owns it."""
         keys = [self._key(session_id, question_id), self._batches(session_id, question_id)]
         script = self.redis.register_script(_APPEND)
-        return int(await script(keys=keys, args=[attempt, text, self._ttl]))
+        return bool(await script(keys=keys, args=[attempt, text, self._ttl, seq]))
 
     async def batches(self, session_id: str, question_id: str, *, after: int) -> list[str]:
         """Return the texts of batches ``after + 1``, ``after + 2``, …"""

@@ -4,11 +4,11 @@ import asyncio
 from weakref import WeakKeyDictionary
 
 from django.conf import settings
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import ExponentialBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.asyncio import BlockingConnectionPool, Redis
+
+POOL_CONNECTIONS = 100
+POOL_SECONDS = 3.0
+"""A burst of commands beyond the pool waits for a connection: the pool's usual way is to raise."""
 
 _clients: WeakKeyDictionary[asyncio.AbstractEventLoop, Redis] = WeakKeyDictionary()
 
@@ -16,16 +16,15 @@ _clients: WeakKeyDictionary[asyncio.AbstractEventLoop, Redis] = WeakKeyDictionar
 def open_redis() -> Redis:
     """Return a new client, bytes in and out; the caller closes it.
 
-    A command is tried three times over 0.3 s, so that a connection that a Redis restart has
-    broken is not an error.
+    A command on a connection that was cut is sent again: see `qwencam_site.redis_options`.
     """
-    return Redis.from_url(
+    pool = BlockingConnectionPool.from_url(
         settings.REDIS_URL,
-        socket_connect_timeout=1.0,
-        socket_timeout=3.0,
-        retry=Retry(ExponentialBackoff(cap=0.2, base=0.05), 3),
-        retry_on_error=[RedisConnectionError, RedisTimeoutError],
+        max_connections=POOL_CONNECTIONS,
+        timeout=POOL_SECONDS,
+        **settings.REDIS_OPTIONS,
     )
+    return Redis.from_pool(pool)
 
 
 def async_redis() -> Redis:

@@ -1,5 +1,6 @@
 """Celery's door: a task says that a question waits, one function is called."""
 
+from contextlib import suppress
 from functools import cache
 from typing import Any
 from uuid import UUID
@@ -7,6 +8,8 @@ from uuid import UUID
 from celery import shared_task
 from celery.signals import worker_ready, worker_shutdown
 from django.conf import settings
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 
 from apps.camera_sessions import lifecycle
 from apps.chat.generation import Answered, Generation, Outcome
@@ -85,7 +88,9 @@ def answer_next() -> None:
     if answered is None:
         return
     if answered.parked:
-        answer_next.delay()
+        # Not fatal to what follows; whoever watches over the parked question calls again.
+        with suppress(OperationalError, RedisError):
+            answer_next.delay()
     if answered.outcome in COUNTED:
         lifecycle.count(UUID(answered.session_id), **COUNTED[answered.outcome])
 

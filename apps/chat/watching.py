@@ -15,6 +15,8 @@ from apps.chat.questions import Question, QuestionStore, State
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0
+LEASE_GRACE_SECONDS = 1.0
+"""Twice the interval of a worker's renewals: it may have been kept from them by an outage."""
 
 Queue = Callable[[str, str], Awaitable[None]]
 Call = Callable[[], Awaitable[None]]
@@ -56,30 +58,37 @@ class Watch:
     tell: Tell
 
     async def until_ended(self, session_id: str, question_id: str) -> None:
-        """Return once the question has ended and its asker has been told."""
-        ended = False
+        """Return once the question has ended and its asker has been told.
+
+        The time that Redis is away does not count: nothing could be done about the question then.
+        """
+        ended, outage_at = False, 0.0
         while not ended:
             await asyncio.sleep(LOOK_SECONDS)
             try:
-                ended = await self._look_once(session_id, question_id)
+                ended = await self._look_once(session_id, question_id, since=outage_at)
             except (RedisError, OSError, OperationalError) as error:
-                # Redis is away; what it has forgotten when it is back ends then.
+                # What Redis has forgotten when it is back ends then.
+                outage_at = time.time()
                 logger.warning("A question can't be watched: %s", type(error).__name__)
 
-    async def _look_once(self, session_id: str, question_id: str) -> bool:
+    async def _look_once(self, session_id: str, question_id: str, *, since: float) -> bool:
         """Return whether the question has ended; act on it if not."""
         question = await self.questions.load(session_id, question_id)
         if question is None or question.state in {State.DONE, State.FAILED}:
             await self.tell(question_id)
             return True
-        await self.look(question)
+        await self.look(question, since=since)
         return False
 
-    async def look(self, question: Question) -> None:
-        """Do what the question's state and age ask for; the next look tells what failed here."""
-        age = time.time() - question.asked_at
-        leased = await self.questions.is_leased(question.session_id, question.id)
-        if question.state is State.RUNNING and not leased:
+    async def look(self, question: Question, *, since: float = 0.0) -> None:
+        """Do what the question's state and age ask for; the next look tells what failed here.
+
+        Args:
+            since: its age counts from here, s since the epoch, if it was asked before.
+        """
+        age = time.time() - max(question.asked_at, since)
+        if question.state is State.RUNNING and await self._worker_is_lost(question):
             await self._replace_worker(question)
         elif question.state is State.WAITING and not question.frame_id:
             if age > self.patience.frame:
@@ -88,6 +97,11 @@ class Watch:
             await self._fail(question, "model_timeout", "The model took too long; ask again.")
         elif question.state is State.WAITING and age > self.patience.turn:
             await self._call_workers(question, age=age)
+
+    async def _worker_is_lost(self, question: Question) -> bool:
+        return await self.questions.worker_is_lost(
+            question.session_id, question.id, grace=LEASE_GRACE_SECONDS
+        )
 
     async def _replace_worker(self, question: Question) -> None:
         if await self.questions.retry(question.session_id, question.id):

@@ -173,7 +173,7 @@ async def test_live_mode_ends_with_a_client_that_fills_its_socket(
 async def test_a_handler_that_fails_has_the_client_come_back(
     camera: CameraClient, light_stack: Stack, script: Script, web_log: Log
 ):
-    """An event of another version, say, raises in its handler: the socket ends, and all it owned."""
+    """An event of another version, say, raises in its handler: all that the socket owned ends."""
     assert await asyncio.to_thread(gauge, light_stack, "qwencam_sockets") == 1
     layer = RedisPubSubChannelLayer(hosts=[light_stack.redis_url()], prefix="qwencam")
     await layer.group_send(session_group(camera.token["session_id"]), {"type": "answer.batch"})

@@ -1,6 +1,7 @@
 """How the server says no: an error message, or a close code."""
 
 from enum import IntEnum
+from typing import Self
 
 
 class CloseCode(IntEnum):
@@ -31,3 +32,9 @@ class ProtocolError(Exception):
         self.code = code
         self.detail = detail
         self.id = id
+
+    @classmethod
+    def store_away(cls, *, id: str | None = None) -> Self:
+        """Redis could not take a message, nor the question in it if there was one."""
+        detail = "QwenCam's message store does not answer; please try again."
+        return cls("unavailable", detail, id=id)

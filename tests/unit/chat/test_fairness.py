@@ -118,7 +118,7 @@ async def test_a_taken_question_runs_and_is_leased(turns: FairQueue, questions: 
     question = await questions.load("ann", "q")
     assert question is not None
     assert (question.state, question.frame_id, question.asker) == (State.RUNNING, "q", "ann")
-    assert await questions.is_leased("ann", "q")
+    assert not await questions.worker_is_lost("ann", "q", grace=0)
     assert await questions.anything_runs()
 
 

@@ -43,8 +43,9 @@ def feed(questions: QuestionStore) -> AnswerFeed:
 
 
 async def write(questions: QuestionStore, *texts: str) -> None:
-    for text in texts:
-        await questions.append("s", "q", attempt=1, text=text)
+    begun = len(await questions.batches("s", "q", after=0))
+    for seq, text in enumerate(texts, start=begun + 1):
+        await questions.append("s", "q", attempt=1, seq=seq, text=text)
 
 
 async def test_batches_in_order_pass_through(questions: QuestionStore, feed: AnswerFeed):

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ResponseError
 
-from apps.chat import generation
+from apps.chat import generation, redis_outage
 from apps.chat.conversation import Conversation
 from apps.chat.fairness import FairQueue
 from apps.chat.figures import Figures
@@ -23,19 +24,38 @@ from apps.inference.client import Delta, Usage
 PICTURE = EncodedFrame(jpeg=b"jpeg", width=448, height=336, captured_at=1.0, uuid="0" * 32)
 
 
+REFUSAL = ResponseError("NOREPLICAS Not enough good replicas to write.")
+
+
 class Questions(QuestionStore):
-    """Plays a Redis that is away for the first renewals."""
+    """Plays a Redis that is away for the first renewals, and refuses the first writes."""
 
-    away = 0
-    renewals = 0
+    def __init__(self, redis: Redis, *, ttl: int) -> None:
+        super().__init__(redis, ttl=ttl)
+        self.away = 0
+        self.renewals = 0
+        self.refusals: list[Exception] = []
+        self.lost_replies: list[Exception] = []
 
-    async def renew(
-        self, session_id: str, question_id: str, *, attempt: int, lease_ms: int
-    ) -> bool:
+    async def renew(self, session_id: str, question_id: str, **lease: Any) -> bool:
         self.renewals += 1
         if self.renewals <= self.away:
             raise RedisConnectionError
-        return await super().renew(session_id, question_id, attempt=attempt, lease_ms=lease_ms)
+        return await super().renew(session_id, question_id, **lease)
+
+    async def append(self, session_id: str, question_id: str, **batch: Any) -> bool:
+        return await self._disturbed(super().append, session_id, question_id, **batch)
+
+    async def finish(self, session_id: str, question_id: str, **end: Any) -> bool:
+        return await self._disturbed(super().finish, session_id, question_id, **end)
+
+    async def _disturbed(self, write: Any, *arguments: Any, **named: Any) -> bool:
+        if self.refusals:
+            raise self.refusals.pop()
+        done: bool = await write(*arguments, **named)
+        if self.lost_replies:
+            raise self.lost_replies.pop()
+        return done
 
 
 class Model:
@@ -45,11 +65,14 @@ class Model:
         self.free = asyncio.Event()
         self.asked = asyncio.Event()
         self.closed = False
+        self.failure: Exception | None = None
 
     async def stream_chat(self, *_: Any, **__: Any) -> AsyncGenerator[Delta | Usage, None]:
         self.asked.set()
         try:
             await self.free.wait()
+            if self.failure:
+                raise self.failure
             yield Delta("A red circle.")
             yield Usage(10, 4, "stop")
         finally:
@@ -112,6 +135,7 @@ class World:
 @pytest.fixture
 async def world(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(generation, "LEASE_RENEWAL_SECONDS", 0.01)
+    monkeypatch.setattr(redis_outage, "RETRY_SECONDS", 0.01)
     world = World(redis)
     await world.ask()
     return world
@@ -138,6 +162,39 @@ async def test_while_redis_is_away_the_answer_goes_on(world: World):
     answered = await task
     assert answered is not None
     assert answered.outcome == "answered"
+
+
+@pytest.mark.parametrize("disturbance", ["refusals", "lost_replies"])
+async def test_writes_that_fail_are_made_again_and_once(world: World, disturbance: str):
+    task = await world.answer()
+    failures = [REFUSAL, RedisConnectionError(), REFUSAL]
+    setattr(world.questions, disturbance, failures)
+    world.model.free.set()
+    answered = await asyncio.wait_for(task, 10)
+    assert failures == []
+    assert answered == Answered("s", "answered", parked=False)
+    assert await world.questions.batches("s", "q", after=0) == ["A red circle."]
+    assert world.events.finished == ["q"]
+    question = await world.questions.load("s", "q")
+    assert question is not None
+    assert question.state is State.DONE
+
+
+async def test_an_unforeseen_failure_is_told_at_once(
+    world: World, caplog: pytest.LogCaptureFixture
+):
+    task = await world.answer()
+    world.model.failure = RuntimeError("what the model said")
+    world.model.free.set()
+    answered = await asyncio.wait_for(task, 10)
+    assert answered is not None
+    assert answered.outcome == "failed"
+    question = await world.questions.load("s", "q")
+    assert question is not None
+    assert question.outcome["error"] == "internal_error"
+    assert world.events.finished == ["q"]
+    assert "RuntimeError at test_generation.py:" in caplog.text
+    assert "what the model said" not in caplog.text
 
 
 async def test_who_has_lost_the_question_stops_the_model(world: World):

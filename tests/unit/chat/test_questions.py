@@ -46,17 +46,63 @@ async def test_only_one_worker_gets_a_question(questions: QuestionStore):
     await ask(questions)
     claims = await asyncio.gather(*(claim(questions) for _ in range(10)))
     assert sum(claims) == 1
-    assert await questions.is_leased("s", "q")
+    assert not await questions.worker_is_lost("s", "q", grace=0)
 
 
 async def test_batches_are_numbered_from_one(questions: QuestionStore):
     await ask(questions)
     await claim(questions)
-    numbers = [await questions.append("s", "q", attempt=1, text=text) for text in "abc"]
-    assert numbers == [1, 2, 3]
+    for seq, text in enumerate("abc", start=1):
+        assert await questions.append("s", "q", attempt=1, seq=seq, text=text)
     assert await questions.batches("s", "q", after=0) == ["a", "b", "c"]
     assert await questions.batches("s", "q", after=2) == ["c"]
     assert await questions.batches("s", "q", after=3) == []
+
+
+async def test_a_batch_sent_again_stands_once(questions: QuestionStore):
+    """As redis-py sends a command again whose reply was lost."""
+    await ask(questions)
+    await claim(questions)
+    for seq, text in ((1, "a"), (1, "a"), (2, "b"), (1, "a"), (2, "b")):
+        assert await questions.append("s", "q", attempt=1, seq=seq, text=text)
+    assert await questions.batches("s", "q", after=0) == ["a", "b"]
+
+
+async def test_an_end_said_again_is_still_that_attempts_own(questions: QuestionStore):
+    await ask(questions)
+    await claim(questions)
+    for _ in range(2):
+        assert await questions.finish(
+            "s", "q", state=State.DONE, outcome={"ttft": 0.1}, attempt=1, seconds=2.0
+        )
+    assert (await questions.depth(older_than=0)).seconds == 2.0
+    assert await questions.redis.llen("questions:seconds") == 1
+    assert not await questions.finish(
+        "s", "q", state=State.DONE, outcome={"ttft": 0.2}, attempt=1, seconds=2.0
+    )
+
+
+async def test_a_worker_is_lost_when_its_lease_stays_away(questions: QuestionStore, redis: Redis):
+    await ask(questions)
+    await claim(questions)
+    await redis.delete("lease:s:q")
+    assert not await questions.worker_is_lost("s", "q", grace=0.05)
+    assert not await questions.worker_is_lost("s", "q", grace=0.05)
+    await asyncio.sleep(0.1)
+    assert await questions.worker_is_lost("s", "q", grace=0.05)
+
+
+async def test_a_renewal_begins_a_lease_that_ran_out_anew(questions: QuestionStore, redis: Redis):
+    await ask(questions)
+    await claim(questions)
+    await redis.delete("lease:s:q")
+    assert not await questions.worker_is_lost("s", "q", grace=0)
+    assert await questions.renew("s", "q", attempt=1, worker="w", lease_ms=60_000)
+    assert not await questions.worker_is_lost("s", "q", grace=0)
+    # What was noted before the renewal counts no more.
+    await redis.delete("lease:s:q")
+    assert not await questions.worker_is_lost("s", "q", grace=0)
+    assert await questions.worker_is_lost("s", "q", grace=0)
 
 
 async def test_a_question_without_a_lease_is_retried_once(questions: QuestionStore):
@@ -78,7 +124,7 @@ async def test_a_leased_question_is_not_retried(questions: QuestionStore):
 async def test_an_answer_that_has_begun_is_not_retried(questions: QuestionStore):
     await ask(questions)
     await claim(questions, lease_ms=1)
-    await questions.append("s", "q", attempt=1, text="A")
+    await questions.append("s", "q", attempt=1, seq=1, text="A")
     await asyncio.sleep(0.01)
     assert not await questions.retry("s", "q")
 
@@ -89,10 +135,10 @@ async def test_a_worker_that_comes_back_late_changes_nothing(questions: Question
     await asyncio.sleep(0.01)
     await questions.retry("s", "q")
     await claim(questions)
-    assert await questions.append("s", "q", attempt=1, text="late") == 0
-    assert not await questions.renew("s", "q", attempt=1, lease_ms=60_000)
+    assert not await questions.append("s", "q", attempt=1, seq=1, text="late")
+    assert not await questions.renew("s", "q", attempt=1, worker="w", lease_ms=60_000)
     assert not await questions.finish("s", "q", state=State.DONE, outcome={}, attempt=1)
-    assert await questions.append("s", "q", attempt=2, text="A") == 1
+    assert await questions.append("s", "q", attempt=2, seq=1, text="A")
 
 
 async def test_a_question_ends_once_and_leaves_the_queue(questions: QuestionStore, redis: Redis):
@@ -136,7 +182,7 @@ def test_the_wait_is_all_there_is_to_do_shared_by_those_who_do_it():
 async def test_a_session_that_ends_leaves_nothing_behind(questions: QuestionStore, redis: Redis):
     await ask(questions)
     await claim(questions)
-    await questions.append("s", "q", attempt=1, text="A")
+    await questions.append("s", "q", attempt=1, seq=1, text="A")
     await questions.create(NewQuestion(session_id="stranger", id="q", text="Mine.", asker="bob"))
     await questions.forget("s")
     kept = {b"questions:waiting", b"presence:lately:s"}

@@ -13,6 +13,12 @@ from apps.chat.questions import NewQuestion, Question, QuestionStore, State
 from apps.chat.watching import Patience, Watch
 
 
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second look without a lease is enough, however soon."""
+    monkeypatch.setattr(watching, "LEASE_GRACE_SECONDS", 0.0)
+
+
 @pytest.fixture
 def calls() -> list[str]:
     """What the watch did about stuck questions."""
@@ -72,10 +78,12 @@ async def test_a_lost_worker_is_replaced_once(
 ):
     await ask(turns, running=True)
     await redis.delete("lease:s:q")
+    assert (await look(watch)).state is State.RUNNING  # It may be about to renew its lease.
     assert (await look(watch)).state is State.WAITING
     assert calls == ["queue"]
     await claim(turns)
     await redis.delete("lease:s:q")
+    await look(watch)
     after = await look(watch)
     assert after.outcome["error"] == "worker_lost"
     assert calls == ["queue"]
@@ -85,8 +93,9 @@ async def test_a_worker_lost_after_the_first_token_is_an_error(
     watch: Watch, turns: FairQueue, redis: Redis, calls: list[str]
 ):
     await ask(turns, running=True)
-    await watch.questions.append("s", "q", attempt=1, text="A")
+    await watch.questions.append("s", "q", attempt=1, seq=1, text="A")
     await redis.delete("lease:s:q")
+    await look(watch)
     assert (await look(watch)).outcome["error"] == "worker_lost"
     assert calls == []
 
