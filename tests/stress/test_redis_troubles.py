@@ -96,3 +96,38 @@ async def test_refused_writes(
         process.pid for process in light_stack.processes("celery -A qwencam_site worker")
     ]
     assert watching.close_code is None
+
+
+async def test_a_frame_that_is_refused_is_taken_again(
+    camera: CameraClient, redis: Redis, script: Script
+):
+    """The question was admitted; its frame comes when Redis has just begun to refuse writes."""
+    track = await camera.start_camera(PICTURE)
+    await camera.wait_for("stream", state="connected", width=640)
+    track.paused = True
+    await camera.wait_for("stream", state="stalled")
+    question = await camera.send_question("What do you see?")
+    await camera.wait_for("queued", id=question)
+    redis.config_set("min-replicas-to-write", 1)
+    track.paused = False
+    await asyncio.sleep(3)
+    ends = [message for message in camera.messages if message["type"] in {"response", "error"}]
+    assert ends == []
+    redis.config_set("min-replicas-to-write", 0)
+    answer = await camera.end_of(question)
+    assert answer.get("text") == "A red star.", answer
+    assert answer["frame"]["age_ms"] < 3000  # Not the one that was refused at first.
+
+
+async def test_live_mode_goes_on_after_refused_writes(
+    camera: CameraClient, redis: Redis, script: Script
+):
+    await camera.start_camera(PICTURE)
+    await camera.wait_for("stream", state="connected", width=640)
+    await camera.send(type="live", prompt="What is there?", rate=2)
+    await camera.wait_for("live")
+    redis.config_set("min-replicas-to-write", 1)
+    await camera.wait_for("error", error="unavailable")
+    redis.config_set("min-replicas-to-write", 0)
+    await camera.wait_for("live", since=len(camera.messages))
+    assert camera.close_code is None
