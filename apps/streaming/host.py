@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any, Final
 
-from apps.streaming import metrics
+from apps.streaming import datagrams, decoder, metrics
 from apps.streaming.config import MediaConfig
-from apps.streaming.decoder import install
 from apps.streaming.errors import NoStream, OfferRefused
-from apps.streaming.ice import require_port_range_support
 from apps.streaming.offers import vet_offer
 from apps.streaming.peer import PeerSession, PeerState
 
@@ -50,10 +48,9 @@ class MediaHost:
     """
 
     def __init__(self, config: MediaConfig) -> None:
-        """Guard this process's decoders and start with no peers."""
-        if config.port_range is not None:
-            require_port_range_support()
-        install(config.limits)
+        """Guard this process's decoders and UDP ports, and start with no peers."""
+        datagrams.install()
+        decoder.install(config.limits)
         self._config = config
         self._peers: dict[str, PeerSession] = {}
         self._tickets: dict[str, int] = {}

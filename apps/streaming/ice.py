@@ -6,13 +6,12 @@ import random
 import socket
 from typing import Final
 
-import aioice
 import aiortc
 from aioice.candidate import Candidate, candidate_foundation, candidate_priority
 from aioice.ice import Connection, StunProtocol, server_reflexive_candidate
 from aioice.turn import UDP_SOCKET_BUFFER_SIZE
 
-TESTED_AIOICE: Final = ("0.13.0",)
+from apps.streaming.datagrams import VettingProtocol
 
 _STUN_SECONDS: Final = 5.0
 _CANDIDATE_FIELDS: Final = 8
@@ -23,24 +22,12 @@ class NoPortFree(OSError):
     """Every port of ICE_PORT_RANGE is taken on this address."""
 
 
-def require_port_range_support() -> None:
-    """Raise RuntimeError when the installed aioice was not tested with a port range.
-
-    A range is a firewall's rule: ignoring it would leave cameras unable to connect.
-    """
-    if aioice.__version__ not in TESTED_AIOICE:
-        raise RuntimeError(
-            f"ICE_PORT_RANGE needs aioice {' or '.join(TESTED_AIOICE)}, not {aioice.__version__}."
-        )
-
-
 def bind_within(transceiver: aiortc.RTCRtpTransceiver, ports: tuple[int, int]) -> None:
     """Make a transceiver gather its host candidates on `ports` (first, last) only.
 
     Call before gathering. aioice has no such option: this replaces the method of this one
-    connection that binds its sockets.
+    connection that binds its sockets. `datagrams` says which aioice it was tested with.
     """
-    require_port_range_support()
     connection = transceiver.receiver.transport.transport._connection
 
     async def gather(component: int, addresses: list[str]) -> list[Candidate]:
@@ -72,7 +59,7 @@ async def _bind(
     for port in random.sample(range(first, last + 1), last + 1 - first):
         try:
             transport, protocol = await loop.create_datagram_endpoint(
-                lambda: StunProtocol(connection), local_addr=(address, port)
+                lambda: VettingProtocol(connection), local_addr=(address, port)
             )
         except OSError:
             continue

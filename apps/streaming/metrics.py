@@ -8,6 +8,11 @@ STREAMS_CONNECTED = Gauge(
     multiprocess_mode="livesum",
 )
 OFFERS = Counter("qwencam_offers", "WebRTC offers by outcome code.", ["outcome"])
+DATAGRAMS_DROPPED = Counter(
+    "qwencam_datagrams_dropped",
+    "Datagrams at streams' UDP ports that were not taken, by reason.",
+    ["reason"],
+)
 FRAMES_RECEIVED = Counter("qwencam_frames_received", "Frames decoded.")
 FRAMES_DROPPED = Counter(
     "qwencam_frames_dropped", "Frames dropped undecoded: the decoder fell behind or lost its base."

@@ -26,6 +26,7 @@ from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from aiortc.rtp import AnyRtcpPacket, RtcpSrPacket, RtpPacket
 from aiortc.utils import uint16_add, uint32_add
 
+from apps.streaming.datagrams import shield
 from apps.streaming.decoder import LedgerCodec, Resync
 from apps.streaming.ledger import StreamLedger
 from apps.streaming.limits import FrameLimits
@@ -291,6 +292,7 @@ def fit(
     setattr(receiver, "_RTCRtpReceiver__decoder_queue", inbox)  # noqa: B010
     setattr(receiver, "_RTCRtpReceiver__jitter_buffer", PromptJitterBuffer())  # noqa: B010
     _hear_reports(receiver, clock)
+    shield(receiver.transport)
     return inbox
 
 

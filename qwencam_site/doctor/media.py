@@ -11,7 +11,7 @@ from typing import Any, Final
 from uuid import uuid4
 
 from apps.camera_sessions.ice import ice_servers_for
-from apps.streaming.ice import require_port_range_support
+from apps.streaming.datagrams import require_tested_aioice
 from apps.streaming.relays import RelayFailed, allocate, ask_stun
 from qwencam_site.doctor.findings import Check, Finding, failed, ok, skipped, warning
 
@@ -79,9 +79,9 @@ def check_ports(ports: tuple[int, int] | None, *, sessions: int) -> Finding:
     if ports is None:
         return skipped("ICE_PORT_RANGE is empty: the kernel chooses any free UDP port.")
     try:
-        require_port_range_support()
+        require_tested_aioice()
     except RuntimeError as error:
-        return failed(str(error), mend="Install the pinned aioice, or empty ICE_PORT_RANGE.")
+        return failed(str(error), mend="Install the pinned aioice.")
     count = ports[1] + 1 - ports[0]
     tried = random.sample(range(ports[0], ports[1] + 1), min(count, _MOST_TRIED))
     return judge_ports(

@@ -8,7 +8,6 @@ import socket
 
 import pytest
 
-from apps.streaming import ice
 from apps.streaming.config import MediaConfig
 from apps.streaming.errors import OfferRefused
 from apps.streaming.host import MediaHost
@@ -75,10 +74,3 @@ async def test_an_exhausted_range_is_a_clear_refusal():
     finally:
         probe.close()
         await host.aclose()
-
-
-def test_a_range_with_an_untested_aioice_stops_the_start(monkeypatch):
-    monkeypatch.setattr(ice, "TESTED_AIOICE", ())
-    MediaHost(MediaConfig())
-    with pytest.raises(RuntimeError, match="ICE_PORT_RANGE"):
-        MediaHost(MediaConfig(port_range=(42_310, 42_319)))

@@ -74,7 +74,7 @@ def test_ports_are_really_bound():
 
 
 def test_an_untested_aioice(monkeypatch):
-    monkeypatch.setattr("apps.streaming.ice.TESTED_AIOICE", ())
+    monkeypatch.setattr("apps.streaming.datagrams.TESTED_AIOICE", ())
     assert "aioice" in check_ports((40_000, 40_001), sessions=1).found
 
 
