@@ -14,160 +14,17 @@ What it guards:
 """
 
 import re
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from django.contrib.staticfiles.handlers import StaticFilesHandler
-from django.test.testcases import LiveServerThread
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import expect
 
-from tests.e2e.browser import QUIET, chromium_path
+from tests.e2e.camera_tab import FRAME, TOKENS, OpenTab
 
-WIRE = (Path(__file__).parent / "fake_wire.js").read_text()
-TOKENS = {
-    "access": "a",
-    "refresh": "r",
-    "session_id": "s",
-    "expires_in": 300,
-    "ws_url": "/ws/s",
-    "ice_servers": [],
-}
-FRAME = {"age_ms": 38, "width": 448, "height": 252, "captured_at": 1}
 NO_PERMISSION = """navigator.mediaDevices.getUserMedia =
     async () => { throw new DOMException("no", "NotAllowedError"); };"""
 INSECURE = """Object.defineProperty(window, "isSecureContext", {value: false});
     Object.defineProperty(navigator, "mediaDevices", {value: undefined});"""
-
-Reply = tuple[int, dict[str, Any]]
-
-
-class CameraTab:
-    """One tab on the camera page; ``calls`` counts the requests to the API by path."""
-
-    def __init__(self, page: Page, *, token: Reply, init: str) -> None:
-        self.page = page
-        self.problems: list[str] = []
-        self.calls: dict[str, int] = {}
-        self.token = token
-        page.on("pageerror", lambda error: self.problems.append(str(error)))
-        page.on("console", self._heard)
-        page.add_init_script(init + WIRE)
-        self._serve("/api/token", lambda: self.token)
-        self._serve("/api/token/refresh", lambda: (200, {"access": "b"}))
-        self._serve("/api/session", lambda: (200, {}))
-        self._serve("/health", lambda: (200, {"checks": {}}))
-
-    def _heard(self, message: Any) -> None:
-        if message.type == "error" and "Failed to load resource" not in message.text:
-            self.problems.append(message.text)
-
-    def _serve(self, path: str, reply: Callable[[], Reply]) -> None:
-        def answer(route: Any) -> None:
-            self.calls[path] = self.calls.get(path, 0) + 1
-            status, body = reply()
-            route.fulfill(status=status, json=body)
-
-        self.page.route(f"**{path}", answer)
-
-    def part(self, name: str) -> Any:
-        """Return the element with this test id."""
-        return self.page.get_by_test_id(name)
-
-    def expect_state(self, state: str, *words: str) -> None:
-        """Wait for the state, and check that the words for it are there."""
-        expect(self.part("status")).to_have_attribute("data-state", state, timeout=10_000)
-        for word in words:
-            expect(self.part("status")).to_contain_text(word, ignore_case=True)
-
-    def start(self) -> None:
-        """Start the camera and wait until the stream stands."""
-        self.part("start-camera").click()
-        self.expect_state("streaming")
-
-    def type_question(self, text: str) -> None:
-        self.part("question").fill(text)
-        self.part("question").press("Enter")
-
-    def ask(self, text: str) -> str:
-        """Ask, and return the id that it went out under."""
-        self.type_question(text)
-        self.page.wait_for_function("text => wire.last('chat')?.content === text", arg=text)
-        return str(self.sent("chat")[-1]["id"])
-
-    def sent(self, kind: str) -> list[dict[str, Any]]:
-        """Return all messages of a type that the page has sent."""
-        messages = self.page.evaluate("kind => wire.sent.filter((m) => m.type === kind)", kind)
-        return list(messages)
-
-    def say(self, **message: Any) -> None:
-        """Send a message for the server."""
-        self.page.evaluate("message => wire.send(message)", message)
-
-    def answer(self, question: str, text: str) -> None:
-        """Send a whole answer."""
-        self.say(type="token", id=question, seq=1, text=text)
-        self.respond(question, text)
-
-    def respond(self, question: str, text: str) -> None:
-        """Send the end of an answer."""
-        figures = {"inference_time": 0.9, "ttft": 0.24, "frame": FRAME, "usage": {}}
-        self.say(type="response", id=question, text=text, **figures)
-
-    def fail(self, question: str | None, error: str, detail: str) -> None:
-        """Send an error."""
-        self.say(type="error", error=error, detail=detail, **({"id": question} if question else {}))
-
-
-OpenTab = Callable[..., CameraTab]
-
-
-@pytest.fixture(scope="module")
-def browsers() -> Iterator[dict[str, Browser]]:
-    """A browser with a camera, and one without."""
-    allowed = [*QUIET, "--use-fake-ui-for-media-stream"]
-    with sync_playwright() as playwright:
-        launch = playwright.chromium.launch
-        with_camera = [*allowed, "--use-fake-device-for-media-stream"]
-        yield {
-            "camera": launch(executable_path=chromium_path(), args=with_camera),
-            "none": launch(executable_path=chromium_path(), args=allowed),
-        }
-
-
-@pytest.fixture(scope="module")
-def site() -> Iterator[str]:
-    """The address of the site itself: pages and static files, no database."""
-    thread = LiveServerThread("127.0.0.1", StaticFilesHandler, connections_override={})
-    thread.daemon = True
-    thread.start()
-    thread.is_ready.wait()
-    yield f"http://127.0.0.1:{thread.port}"
-    thread.terminate()
-
-
-@pytest.fixture
-def open_tab(browsers: dict[str, Browser], site: str, settings: Any) -> Iterator[OpenTab]:
-    """Open tabs of the demo's page without accounts; no tab may have had an error."""
-    settings.REQUIRE_AUTH = False
-    settings.DEMO_SCENE = True
-    tabs = []
-
-    def make(
-        *, browser: str = "camera", token: Reply = (201, TOKENS), init: str = "", **context: Any
-    ) -> CameraTab:
-        page = browsers[browser].new_context(**context).new_page()
-        tab = CameraTab(page, token=token, init=init)
-        page.goto(site, wait_until="load")
-        tabs.append(tab)
-        return tab
-
-    yield make
-    problems = [problem for tab in tabs for problem in tab.problems]
-    for tab in tabs:
-        tab.page.context.close()
-    assert problems == []
 
 
 def test_before_the_start_the_camera_is_off_and_no_session_was_opened(open_tab: OpenTab):
