@@ -29,6 +29,8 @@ export class CameraSession {
   #tokens = null;
   #pending = null;
   #timer = 0;
+  /** How many sessions have been forgotten: a reply that comes after that belongs to none. */
+  #forgotten = 0;
 
   constructor({ csrfToken }) {
     this.#csrfToken = csrfToken;
@@ -45,45 +47,79 @@ export class CameraSession {
   /**
    * The socket's address and a token that is still good.
    *
-   * @param {{renew?: boolean}} options renew: the last token was refused.
+   * @param {{renew?: boolean, issue?: boolean}} options renew: the last token was refused; issue: open
+   *   a session where there is none.
    * @returns {Promise<{url: string, access: string}>}
    * @throws {Refused}
    */
-  async credentials({ renew = false } = {}) {
-    this.#pending ??= this.#fresh(renew).finally(() => {
-      this.#pending = null;
-    });
-    await this.#pending;
+  async credentials({ renew = false, issue = true } = {}) {
+    const forgotten = this.#forgotten;
+    const pending = (this.#pending ??= this.#fresh({ renew, issue }));
+    try {
+      await pending;
+    } finally {
+      if (pending === this.#pending) this.#pending = null;
+    }
+    this.#check(forgotten);
     return { url: this.#tokens.url, access: this.#tokens.access };
   }
 
-  /** End the session on the server. */
+  /**
+   * End the session on the server.
+   *
+   * @returns {Promise<boolean>} whether it is this page's session still, so that the page must follow.
+   * @throws {Refused} likewise: not once the session has been forgotten.
+   */
   async end() {
     const tokens = this.#tokens;
-    if (!tokens) return;
-    await this.#request("/api/session", { method: "DELETE", access: tokens.access });
-    this.forget();
+    const forgotten = this.#forgotten;
+    if (!tokens) return false;
+    try {
+      await this.#request("/api/session", { method: "DELETE", access: tokens.access });
+    } catch (error) {
+      if (forgotten === this.#forgotten) throw error;
+    }
+    return forgotten === this.#forgotten;
   }
 
+  /** Let go of the session; what is still being asked for it comes to nothing. */
   forget() {
     clearTimeout(this.#timer);
+    this.#forgotten += 1;
+    this.#pending = null;
     this.#tokens = null;
   }
 
-  async #fresh(renew) {
-    if (!this.#tokens) return this.#issue();
+  async #fresh({ renew, issue }) {
+    if (!this.#tokens) return issue ? this.#issue() : undefined;
     if (!renew && Date.now() < this.#tokens.renewAfter) return undefined;
+    const forgotten = this.#forgotten;
     try {
       return await this.#renew();
     } catch (error) {
-      if (!error.unauthenticated || error.code === "session_ended") throw error;
-      this.forget();
+      this.#check(forgotten);
+      if (!error.unauthenticated || error.code === "session_ended" || !issue) throw error;
+      this.#tokens = null;
       return this.#issue();
     }
   }
 
+  /** @throws {Refused} when the session that was current then has been forgotten since. */
+  #check(forgotten) {
+    if (forgotten === this.#forgotten) return;
+    throw new Refused({ code: "forgotten", detail: "The session is not wanted any more." });
+  }
+
+  /** A session that came when nobody wanted it any more would hold a place until it is idle. */
+  #discard(access) {
+    this.#request("/api/session", { method: "DELETE", access }).catch(() => {});
+  }
+
   async #issue() {
+    const forgotten = this.#forgotten;
     const body = await this.#request("/api/token", { method: "POST", body: {} });
+    if (forgotten !== this.#forgotten) this.#discard(body.access);
+    this.#check(forgotten);
     this.#keep({
       access: body.access,
       refresh: body.refresh,
@@ -95,7 +131,9 @@ export class CameraSession {
 
   async #renew() {
     const { refresh } = this.#tokens;
+    const forgotten = this.#forgotten;
     const body = await this.#request("/api/token/refresh", { method: "POST", body: { refresh } });
+    this.#check(forgotten);
     this.#keep({
       ...this.#tokens,
       access: body.access,
@@ -108,7 +146,12 @@ export class CameraSession {
     const wait = tokens.lifetime * 1000 * RENEW_AT;
     this.#tokens = { ...tokens, renewAfter: Date.now() + wait };
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.credentials().catch(() => {}), wait + 50);
+    this.#timer = setTimeout(() => this.#stayFresh(), wait + 50);
+  }
+
+  /** In the background, so no new session comes of it: only somebody who needs one opens one. */
+  #stayFresh() {
+    this.credentials({ issue: false }).catch(() => {});
   }
 
   async #request(path, { method, body, access }) {

@@ -31,6 +31,8 @@ export class ProtocolSocket {
   #probes = 0;
   #failures = 0;
   #renew = false;
+  /** Whether another try is planned after a refusal. */
+  #again = false;
   #lastWords = null;
 
   /**
@@ -48,6 +50,11 @@ export class ProtocolSocket {
 
   get ready() {
     return this.state === "ready";
+  }
+
+  /** Whether it is about to connect, or will try again by itself. */
+  get pending() {
+    return ["connecting", "retrying"].includes(this.state) || this.#again;
   }
 
   /** Connect unless that is so or under way. Also leaves `ended`, `refused` and `taken-over`. */
@@ -76,6 +83,7 @@ export class ProtocolSocket {
     this.#drop();
     this.#become("closed");
   }
+
 
   /** The session is over, as is known from elsewhere. */
   end(reason) {
@@ -160,6 +168,7 @@ export class ProtocolSocket {
     if (error.code === "session_ended") return this.#become("ended", { reason: "ended" });
     if (!error.passing) return this.#become("refused", { error });
     if (error.status === 0) return this.#retry(0);
+    this.#again = true;
     this.#become("refused", { error });
     this.#timer = setTimeout(() => this.#connect(), Math.max(5, error.wait ?? 0) * 1000);
     return undefined;
@@ -172,6 +181,7 @@ export class ProtocolSocket {
 
   #drop() {
     this.#attempt += 1;
+    this.#again = false;
     clearTimeout(this.#timer);
     clearInterval(this.#beat);
     if (!this.#socket) return;
