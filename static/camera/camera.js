@@ -1,13 +1,4 @@
-/** The device's cameras. */
-
-/** Why there is no picture: `insecure`, `denied`, `missing`, `taken` or `failed`. */
-export class CameraError extends Error {
-  constructor(kind, cause) {
-    super(kind, { cause });
-    this.name = "CameraError";
-    this.kind = kind;
-  }
-}
+/** The device's cameras: one picture at a time, whatever order requests and answers come in. */
 
 const KINDS = {
   NotAllowedError: "denied",
@@ -24,10 +15,29 @@ const PICTURE = {
   frameRate: { ideal: 30, max: 30 },
 };
 
+/**
+ * What became of a request for a camera.
+ *
+ * @typedef {object} Opening
+ * @property {number} ticket which request it was: see `Camera.wants`.
+ * @property {MediaStream|null} stream the camera that is on now.
+ * @property {string|null} failure why the camera asked for is not on: `insecure`, `denied`,
+ *   `missing`, `taken`, `lost` or `failed`. Together with a stream: that of the camera before is on again.
+ */
+
+/**
+ * A permission prompt stays open for as long as the person likes, and nobody can call it back. So
+ * each request carries a ticket, which the next request and every stop make void: a camera that is
+ * granted on a void ticket is stopped before anything else runs. Requests to the browser wait for
+ * one another, so two are never open at once.
+ */
 export class Camera {
   #onLost;
   #stream = null;
   #facing = "environment";
+  #ticket = 0;
+  #opening = false;
+  #turn = Promise.resolve();
 
   /** @param {{onLost: () => void}} parts onLost: the device went away. */
   constructor({ onLost }) {
@@ -38,25 +48,48 @@ export class Camera {
     return Boolean(navigator.mediaDevices?.getUserMedia);
   }
 
-  get stream() {
-    return this.#stream;
-  }
-
   get track() {
     return this.#stream?.getVideoTracks()[0] ?? null;
   }
 
-  /** @throws {CameraError} */
-  async start() {
-    return this.#open({ facingMode: { ideal: this.#facing } });
+  /** Whether a request is under way that is still wanted. */
+  get opening() {
+    return this.#opening;
   }
 
+  /** Whether nothing has been asked for, and nothing stopped, since the request that led to this. */
+  wants({ ticket }) {
+    return ticket === this.#ticket;
+  }
+
+  /** @returns {Promise<Opening>} */
+  async start() {
+    const ticket = this.#next();
+    return this.#done(await this.#open(ticket, side(this.#facing)));
+  }
+
+  /**
+   * Change to the other side, or to the next device where sides aren't known. Where that fails the
+   * camera before is opened again.
+   *
+   * @returns {Promise<Opening>}
+   */
+  async switch() {
+    const before = this.track?.getSettings() ?? {};
+    const ticket = this.#next();
+    const other = await otherThan(before);
+    if (!other) return this.#done({ ticket, stream: this.#stream, failure: "missing" });
+    const opening = await this.#open(ticket, other);
+    if (!opening.failure || !this.wants(opening)) return this.#done(opening);
+    const again = await this.#open(ticket, same(before));
+    return this.#done({ ...again, failure: again.failure ?? opening.failure });
+  }
+
+  /** Also makes void what is asked for. */
   stop() {
-    for (const track of this.#stream?.getTracks() ?? []) {
-      track.onended = null;
-      track.stop();
-    }
-    this.#stream = null;
+    this.#next();
+    this.#opening = false;
+    this.#release();
   }
 
   /** Whether there is another camera to switch to. */
@@ -64,43 +97,95 @@ export class Camera {
     return (await cameras()).length > 1;
   }
 
-  /**
-   * Change to the other side, or to the next device where sides aren't known.
-   *
-   * @throws {CameraError} with no camera running any more.
-   */
-  async switch() {
-    const { facingMode, deviceId } = this.track?.getSettings() ?? {};
-    if (facingMode) {
-      this.#facing = facingMode === "user" ? "environment" : "user";
-      return this.#open({ facingMode: { ideal: this.#facing } });
-    }
-    const devices = await cameras();
-    const here = devices.findIndex((device) => device.deviceId === deviceId);
-    const next = devices[(here + 1) % devices.length];
-    return this.#open({ deviceId: { exact: next.deviceId } });
+  #next() {
+    this.#opening = true;
+    this.#ticket += 1;
+    return this.#ticket;
+  }
+
+  #done(opening) {
+    if (this.wants(opening)) this.#opening = false;
+    return opening;
+  }
+
+  /** @returns {Promise<Opening>} once those before have been answered. */
+  #open(ticket, which) {
+    const opening = this.#turn.then(() => this.#ask(ticket, which));
+    this.#turn = opening.catch(() => {});
+    return opening;
   }
 
   /** Phones open one camera at a time, so the old one is stopped first. */
-  async #open(which) {
-    if (!Camera.possible) throw new CameraError(isSecureContext ? "missing" : "insecure");
-    this.stop();
+  async #ask(ticket, which) {
+    if (!Camera.possible) return refused(ticket, isSecureContext ? "missing" : "insecure");
+    if (ticket !== this.#ticket) return refused(ticket, null);
+    this.#release();
+    let stream;
     try {
-      this.#stream = await navigator.mediaDevices.getUserMedia({
-        video: { ...PICTURE, ...which },
-        audio: false,
-      });
+      const video = { ...PICTURE, ...which };
+      stream = await navigator.mediaDevices.getUserMedia({ video, audio: false });
     } catch (error) {
-      throw new CameraError(KINDS[error.name] ?? "failed", error);
+      return refused(ticket, KINDS[error.name] ?? "failed");
     }
-    this.track.onended = () => this.#ended();
-    return this.#stream;
+    // Unplugged as it opened: no event will tell.
+    const gone = stream.getVideoTracks()[0]?.readyState !== "live";
+    if (gone || ticket !== this.#ticket) {
+      release(stream);
+      return refused(ticket, gone ? "lost" : null);
+    }
+    this.#keep(stream);
+    return { ticket, stream, failure: null };
   }
 
-  #ended() {
+  #keep(stream) {
+    this.#stream = stream;
+    this.#facing = this.track.getSettings().facingMode ?? this.#facing;
+    this.track.onended = () => this.#ended(stream);
+  }
+
+  #release() {
+    release(this.#stream);
+    this.#stream = null;
+  }
+
+  #ended(stream) {
+    if (stream !== this.#stream) return;
     this.stop();
     this.#onLost();
   }
+}
+
+function refused(ticket, failure) {
+  return { ticket, stream: null, failure };
+}
+
+function release(stream) {
+  for (const track of stream?.getTracks() ?? []) {
+    track.onended = null;
+    track.stop();
+  }
+}
+
+function side(facing) {
+  return { facingMode: { ideal: facing } };
+}
+
+function device(deviceId) {
+  return { deviceId: { exact: deviceId } };
+}
+
+/** The constraints that name the camera of these settings. */
+function same({ deviceId, facingMode }) {
+  return deviceId ? device(deviceId) : side(facingMode);
+}
+
+/** The constraints that name the camera to switch to; null: there is no other. */
+async function otherThan({ deviceId, facingMode }) {
+  if (facingMode) return side(facingMode === "user" ? "environment" : "user");
+  const devices = await cameras();
+  const here = devices.findIndex((one) => one.deviceId === deviceId);
+  const next = devices[(here + 1) % devices.length];
+  return next && next.deviceId !== deviceId ? device(next.deviceId) : null;
 }
 
 /** Whether the browser knows for sure that there is no camera. */

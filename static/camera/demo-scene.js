@@ -89,7 +89,9 @@ export class DemoScene {
     return this.#stream?.getVideoTracks()[0] ?? null;
   }
 
+  /** Starting anew ends what ran before. */
   start() {
+    this.stop();
     this.#paint();
     this.#stream = this.#canvas.captureStream(FRAMERATE);
     this.#timer = setInterval(() => this.#paint(), 1000 / FRAMERATE);

@@ -13,7 +13,7 @@ import { Sending } from "./sending.js";
 import { CameraSession } from "./session.js";
 import { Sheet } from "./sheet.js";
 import { ProtocolSocket } from "./socket.js";
-import { INITIAL_FACTS, describe } from "./status.js";
+import { INITIAL_FACTS, describe, switchTrouble } from "./status.js";
 import { StatusView } from "./status-view.js";
 import { Stay } from "./stay.js";
 
@@ -27,6 +27,9 @@ const OFFER_ERRORS = new Set([
   "too_many_tracks",
   "codec_unsupported",
 ]);
+
+/** A sentence over the picture stays for this long, ms: the person is looking there. */
+const NOTE_STAYS = 15000;
 
 const $ = (id) => document.getElementById(id);
 
@@ -116,7 +119,7 @@ class CameraPage {
     const press = (id, act) => $(id)?.addEventListener("click", act);
     press("start-camera", () => this.startCamera());
     press("stop-camera", () => this.picture.stop());
-    press("switch-camera", () => this.picture.switchCamera());
+    press("switch-camera", () => this.switchCamera());
     press("demo-scene", () => this.startScene());
     press("new-scene", () => this.picture.renewScene());
     press("end-session", () => this.endSession());
@@ -142,7 +145,21 @@ class CameraPage {
   // --- What the person does ---
 
   async startCamera() {
-    if (await this.picture.startCamera()) this.connect();
+    if ((await this.picture.startCamera()) && this.picture.running) this.connect();
+  }
+
+  /** A device that opens slowly must not be asked twice. */
+  async switchCamera() {
+    const button = $("switch-camera");
+    const focused = document.activeElement === button;
+    button.disabled = true;
+    try {
+      await this.picture.switchCamera();
+    } finally {
+      button.disabled = false;
+      // A disabled button loses the focus.
+      if (focused && !button.hidden && document.activeElement === document.body) button.focus();
+    }
   }
 
   startScene() {
@@ -159,7 +176,7 @@ class CameraPage {
   act(name) {
     if (name === "start") this.startCamera();
     else if (name === "sign-in") location.assign(this.config.loginUrl);
-    else if (name === "retry" || this.picture.running) this.connect();
+    else if (name === "retry" || this.watching) this.connect();
     else this.startCamera();
   }
 
@@ -188,15 +205,16 @@ class CameraPage {
 
   async endSession() {
     let failure = "";
+    let ours = true;
     try {
-      await this.session.end();
+      ours = await this.session.end();
     } catch (error) {
       if (!error.unauthenticated) failure = error.detail;
     }
     $("menu-error").textContent = failure;
     $("menu-error").hidden = !failure;
     $("menu").open = Boolean(failure);
-    if (!failure) this.sessionEnded("user");
+    if (!failure && ours) this.sessionEnded("user");
   }
 
   key(event) {
@@ -217,6 +235,7 @@ class CameraPage {
 
   leave() {
     this.picture.stop();
+    this.session.forget();
     this.socket.close();
   }
 
@@ -308,11 +327,28 @@ class CameraPage {
 
   // --- What follows ---
 
-  pictureChanged(facts) {
+  pictureChanged({ switchFailure = null, ...facts }) {
     this.learn(facts);
+    this.showSwitchFailure(switchFailure);
+    if (!["on", "asking"].includes(facts.camera)) this.giveUp();
     this.sending.use(this.picture.track);
     this.peer.use(this.picture.track);
     this.offerSwitch();
+  }
+
+  /** Without a picture no session is wanted that hasn't been given yet. */
+  giveUp() {
+    if (this.session.open || !this.socket.pending) return;
+    this.session.forget();
+    this.socket.close();
+  }
+
+  showSwitchFailure(kind) {
+    clearTimeout(this.noteTimer);
+    const note = $("camera-note");
+    note.textContent = kind ? switchTrouble(kind) : "";
+    note.hidden = !kind;
+    if (kind) this.noteTimer = setTimeout(() => this.showSwitchFailure(null), NOTE_STAYS);
   }
 
   peerChanged({ state, detail = "" }) {
@@ -329,12 +365,17 @@ class CameraPage {
     }
   }
 
+  /** Whether there is a picture, or will be in a moment: while it is switched there is none. */
+  get watching() {
+    return this.facts.camera === "on";
+  }
+
   learn(facts) {
     Object.assign(this.facts, facts);
     const { name, port } = { name: location.hostname, port: location.port || "80" };
     this.status.show(describe(this.facts, { name, port }));
     const { camera, scene } = this.facts;
-    const on = camera === "on";
+    const on = this.watching;
     $("start-camera").hidden = on;
     $("start-camera").disabled = camera === "asking";
     $("stop-camera").hidden = !on;
@@ -349,7 +390,7 @@ class CameraPage {
       this.show(question);
     }
     const waits = this.questions.unsent.length > 0 || this.live.on;
-    const idle = !this.picture.running && this.facts.camera !== "asking";
+    const idle = !this.watching && this.facts.camera !== "asking";
     $("screen").dataset.attention = waits && idle ? "start" : "";
     if (this.live.on && idle) this.live.fail("Start the camera to begin.");
   }
@@ -361,7 +402,7 @@ class CameraPage {
 
   /** What a question that has no answer yet waits for. */
   pause({ position }) {
-    if (!this.picture.running) return "Start the camera to get an answer";
+    if (!this.watching) return "Start the camera to get an answer";
     if (this.facts.socket === "retrying") return "Waiting for the connection…";
     if (this.facts.peer !== "connected") return "Waiting for the first picture…";
     if (position > 1) return ahead(position);
@@ -369,7 +410,8 @@ class CameraPage {
   }
 
   async offerSwitch() {
-    $("switch-camera").hidden = !(this.picture.running && (await this.picture.several()));
+    const several = this.picture.running && (await this.picture.several());
+    $("switch-camera").hidden = !(several && this.picture.running);
   }
 }
 

@@ -45,7 +45,7 @@ export class PeerLink {
   async use(track) {
     this.#track = track;
     if (!track) return this.#stop();
-    if (this.#sender && this.state === "connected") return this.#sender.replaceTrack(track);
+    if (this.#connection && this.state === "connected") return this.#replace(this.#connection);
     if (this.#signalling) return this.#connect();
     return this.#waiting();
   }
@@ -107,11 +107,25 @@ export class PeerLink {
       sendEncodings: [this.#encoding],
     });
     this.#sender = transceiver.sender;
-    await connection.setLocalDescription();
+    try {
+      await connection.setLocalDescription();
+    } catch {
+      if (connection === this.#connection) this.#lost();
+    }
+    // Dropped meanwhile: what is wanted now has its own connection, or needs none.
     if (connection !== this.#connection) return;
     this.offered = this.#send({ type: "offer", sdp: connection.localDescription.sdp });
     if (this.offered) this.#onOffer();
     this.#reshape(transceiver.sender);
+  }
+
+  /** Send the present track on a connection that stands. One that won't take it is made anew. */
+  async #replace(connection) {
+    try {
+      await this.#sender.replaceTrack(this.#track);
+    } catch {
+      if (connection === this.#connection) this.#lost();
+    }
   }
 
   /** One change at a time: parameters that were read before another change are refused. */
@@ -127,6 +141,8 @@ export class PeerLink {
       this.#before = true;
       this.#backoff.reset();
       this.#become("connected");
+      // The camera may have been changed while no message got through to make a connection anew.
+      if (this.#sender && this.#sender.track !== this.#track) this.#replace(connection);
     } else if (connectionState === "disconnected") {
       clearTimeout(this.#timer);
       this.#timer = setTimeout(() => this.#lost(), RECOVER_WITHIN);

@@ -39,17 +39,20 @@ export class Picture {
   /** Say at once what is known before anybody asks for the camera. */
   async foresee() {
     if (!Camera.possible) this.#failed(isSecureContext ? "missing" : "insecure");
-    else if ((await noCamera()) && !this.running) this.#failed("missing");
+    else if ((await noCamera()) && this.#idle) this.#failed("missing");
   }
 
-  /** @returns {Promise<boolean>} whether there is a picture now. */
+  /** @returns {Promise<boolean>} whether this very request has led to a picture. */
   async startCamera() {
+    this.#endScene();
+    const opening = this.#camera.start();
     this.#onChange({ camera: "asking", scene: false });
-    return this.#try(() => this.#camera.start());
+    return this.#follow(await opening);
   }
 
+  /** Change to another camera; where that fails the one before stays on. */
   async switchCamera() {
-    return this.#try(() => this.#camera.switch());
+    return this.#follow(await this.#camera.switch());
   }
 
   startScene() {
@@ -76,21 +79,27 @@ export class Picture {
 
   /** Back in view: phones take the camera away from hidden pages, and some don't give it back. */
   async wake() {
-    if (!this.#camera.track?.muted) return false;
+    const { track } = this.#camera;
+    if (!track?.muted) return;
     await new Promise((resolve) => setTimeout(resolve, WAKE_WITHIN));
-    return this.#camera.track?.muted ? this.startCamera() : false;
+    const same = track === this.#camera.track && !this.#camera.opening;
+    if (same && track.muted && !document.hidden) await this.startCamera();
   }
 
-  async #try(open) {
-    try {
-      this.#video.srcObject = await open();
-    } catch (error) {
-      if (error.kind === undefined) throw error;
-      this.#failed(error.kind);
+  get #idle() {
+    return !this.running && !this.#camera.opening;
+  }
+
+  /** Show what a request has led to, unless something else has been asked for since. */
+  #follow(opening) {
+    if (!this.#camera.wants(opening)) return false;
+    if (!opening.stream) {
+      this.#failed(opening.failure);
       return false;
     }
+    this.#video.srcObject = opening.stream;
     this.#show("camera");
-    this.#onChange({ camera: "on", scene: false });
+    this.#onChange({ camera: "on", scene: false, switchFailure: opening.failure });
     return true;
   }
 
@@ -102,10 +111,14 @@ export class Picture {
 
   #clear() {
     this.#camera.stop();
-    this.#scene?.stop();
-    this.#scene = null;
+    this.#endScene();
     this.#video.srcObject = null;
     this.#show("off");
+  }
+
+  #endScene() {
+    this.#scene?.stop();
+    this.#scene = null;
   }
 
   #show(what) {
@@ -117,7 +130,7 @@ export class Picture {
 
   async #devicesChanged() {
     const none = await noCamera();
-    if (this.running) return;
+    if (!this.#idle) return;
     if (none) this.#failed("missing");
     else if (["missing", "lost"].includes(this.#trouble)) this.stop();
   }

@@ -78,6 +78,17 @@ const CAMERA_TROUBLE = {
   },
 };
 
+/** Why the other camera is not on, for a person who sees the one before. */
+const SWITCH_TROUBLE = {
+  taken: "The other camera could not be opened: another program holds it. This one stays on.",
+  denied: "The other camera could not be opened: it was denied to this page. This one stays on.",
+  missing: "No other camera was found. This one stays on.",
+};
+
+export function switchTrouble(kind) {
+  return SWITCH_TROUBLE[kind] ?? "The other camera could not be opened. This one stays on.";
+}
+
 const END_REASONS = {
   idle: "It was not used for a while. Start a new one to go on.",
   user: "You ended it. Start a new one whenever you like.",

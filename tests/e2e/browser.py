@@ -31,10 +31,10 @@ def chromium_path() -> str:
 
 @contextmanager
 def open_page(
-    *, camera: Path | None = None, granted: bool = True, **context: object
+    *, camera: Path | None = None, cameras: int = 1, granted: bool = True, **context: object
 ) -> Iterator[Page]:
     """Open a browser with a fresh profile; ``camera`` is a clip it takes for its camera."""
-    arguments = [*QUIET, "--use-fake-device-for-media-stream"]
+    arguments = [*QUIET, f"--use-fake-device-for-media-stream=device-count={cameras}"]
     if camera is not None:
         arguments.append(f"--use-file-for-fake-video-capture={camera}")
     with sync_playwright() as playwright:
