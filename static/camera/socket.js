@@ -84,7 +84,6 @@ export class ProtocolSocket {
     this.#become("closed");
   }
 
-
   /** The session is over, as is known from elsewhere. */
   end(reason) {
     this.#drop();

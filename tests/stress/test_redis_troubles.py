@@ -27,6 +27,7 @@ def redis(light_stack: Stack) -> Iterator[Redis]:
     with Redis.from_url(light_stack.redis_url()) as client:
         yield client
         client.config_set("min-replicas-to-write", 0)
+        client.config_set("timeout", 0)
 
 
 @pytest.fixture
@@ -44,6 +45,17 @@ async def test_lost_connections_cost_no_answer(
 ):
     for _ in range(3):
         assert redis.client_kill_filter(_type=kind) > 0
+        answer = await watching.ask("What do you see?")
+        assert answer.get("text") == "A red star.", answer
+
+
+async def test_idle_connections_that_are_cut_cost_no_answer(
+    watching: CameraClient, redis: Redis, script: Script
+):
+    """As a firewall or a managed Redis does with connections that nobody has used for a while."""
+    redis.config_set("timeout", 1)
+    for _ in range(2):
+        await asyncio.sleep(3)
         answer = await watching.ask("What do you see?")
         assert answer.get("text") == "A red star.", answer
 
