@@ -250,6 +250,7 @@ AXES_VERBOSE = False
 # The middleware would replace our replies to those locked out: apps.accounts.logins tells them.
 SILENCED_SYSTEM_CHECKS = ["axes.W002"]
 PASSWORD_RESET_TIMEOUT = MAIL_LINK_HOURS * 3600
+SESSION_ENGINE = "apps.accounts.login_sessions"
 # A login ends with the browser, unless "remember me" says otherwise.
 SESSION_EXPIRE_AT_BROWSER_CLOSE = True
 SESSION_COOKIE_AGE = LOGIN_REMEMBER_DAYS * 86_400

@@ -7,4 +7,4 @@ class AccountsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from apps.accounts import deletion  # noqa: F401
+        from apps.accounts import browser_logins, deletion  # noqa: F401

@@ -33,6 +33,8 @@ class AccountChange(StrEnum):
 
 
 account_changed = Signal()
+login_ended = Signal()
+other_logins_ended = Signal()
 
 
 def announce(

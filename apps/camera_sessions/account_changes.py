@@ -1,4 +1,6 @@
-"""What becomes of camera sessions when their user's account changes. Importing this listens."""
+"""What becomes of camera sessions when their user's account or login changes. Importing this
+listens.
+"""
 
 from typing import Any
 
@@ -6,8 +8,17 @@ from django.db.models.signals import pre_delete
 from django.dispatch import receiver
 
 from apps.accounts.models import User
-from apps.accounts.signals import AccountChange, account_changed
-from apps.camera_sessions.lifecycle import end_sessions_of
+from apps.accounts.signals import (
+    AccountChange,
+    account_changed,
+    login_ended,
+    other_logins_ended,
+)
+from apps.camera_sessions.lifecycle import (
+    end_sessions_of,
+    end_sessions_of_login,
+    end_sessions_of_other_logins,
+)
 from apps.camera_sessions.models import EndReason
 
 
@@ -22,3 +33,15 @@ def end_after_password_reset(*, change: AccountChange, actor: User | None, **_: 
     """Whoever had to reset the password may not be the one who opened the sessions."""
     if change is AccountChange.PASSWORD_RESET and actor is not None:
         end_sessions_of(actor, reason=EndReason.USER, note="The password was reset.")
+
+
+@receiver(login_ended, dispatch_uid="camera_sessions.end_with_login")
+def end_with_login(*, login_id: str, **_: Any) -> None:
+    """Whoever signs out of a browser leaves no camera on in any of its tabs."""
+    end_sessions_of_login(login_id)
+
+
+@receiver(other_logins_ended, dispatch_uid="camera_sessions.end_with_other_logins")
+def end_with_other_logins(*, user: User, kept: str, **_: Any) -> None:
+    """Whoever changes the password is told that other devices are signed out."""
+    end_sessions_of_other_logins(user, kept=kept)

@@ -18,7 +18,7 @@ class CameraSessionAdmin(ModelAdmin):
     list_display = ("id", "user", "started_at", "last_active_at", "ended_at", "end_reason")
     list_filter = ("end_reason",)
     search_fields = ("id", "user__username", "address")
-    exclude = ("refresh_id",)
+    exclude = ("refresh_id", "login_id")
     date_hierarchy = "started_at"
 
     def has_module_permission(self, request: HttpRequest) -> bool:

@@ -9,6 +9,7 @@ and find the `CameraSession` in `request.auth`. The consumer awaits `authenticat
 """
 
 from datetime import timedelta
+from typing import Any
 
 from channels.db import database_sync_to_async
 from django.conf import settings
@@ -19,16 +20,18 @@ from rest_framework.authentication import (
     SessionAuthentication,
     get_authorization_header,
 )
-from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.exceptions import APIException, AuthenticationFailed
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from apps.accounts.browser_logins import login_id
 from apps.accounts.models import User
 from apps.camera_sessions import lifecycle, tokens
 from apps.camera_sessions.models import CameraSession
 from apps.camera_sessions.tokens import SessionClaims, TokenRefused
 
+LOGIN_HEADER = "X-QwenCam-Login"
 TOUCH_AFTER = timedelta(seconds=15)
 
 
@@ -53,8 +56,29 @@ class CameraSessionAuthentication(BaseAuthentication):
         return "Bearer"
 
 
+class LoginChanged(APIException):
+    """The page was loaded under another login than the one that its cookie stands for now."""
+
+    status_code = 409
+    default_code = "login_changed"
+    default_detail = "The login has changed since this page was loaded. Load it anew."
+
+
 class LoginCookie(SessionAuthentication):
-    """The browser's login, with CSRF checked. A refusal is 401 rather than 403."""
+    """The browser's login, with CSRF checked. A refusal is 401 rather than 403.
+
+    A page says in `LOGIN_HEADER` under which login it was loaded, so that what was said under one
+    login is never continued under another.
+    """
+
+    def authenticate(self, request: Request) -> Any:
+        loaded_under = request.headers.get(LOGIN_HEADER)
+        present = login_id(request._request)
+        # Where nobody may be anonymous, somebody signed out is asked to sign in.
+        matters = bool(present) or not settings.REQUIRE_AUTH
+        if loaded_under is not None and matters and loaded_under != present:
+            raise LoginChanged
+        return super().authenticate(request)
 
     def authenticate_header(self, request: Request) -> str:
         return "Bearer"

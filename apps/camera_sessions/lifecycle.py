@@ -59,16 +59,21 @@ class SessionRefused(Exception):
         self.detail = detail
 
 
-def open_session(user: User | None, *, address: str | None, limits: SessionLimits) -> CameraSession:
+def open_session(
+    user: User | None, *, address: str | None, limits: SessionLimits, login_id: str = ""
+) -> CameraSession:
     """Opens a session for `user` (None: an anonymous visitor) or raises `SessionRefused`.
 
     An anonymous session counts for its address; one without an address for nobody.
+
+    Args:
+        login_id: the browser's login that it ends with, empty for none.
     """
     try:
         _check_accepting(limits)
         with transaction.atomic():
             _wait_for_turn()
-            session = CameraSession.objects.create(user=user, address=address)
+            session = CameraSession.objects.create(user=user, address=address, login_id=login_id)
             _find_place(session, limits=limits)
     except SessionRefused as refusal:
         SESSIONS_REFUSED.labels(refusal.code).inc()
@@ -92,9 +97,20 @@ def end_sessions_of(
     user: User, *, reason: EndReason, note: str = "", actor: User | None = None
 ) -> int:
     """Ends all sessions of the user that have not ended. Returns how many."""
-    unended = CameraSession.objects.filter(user=user, ended_at=None)
-    ids = list(unended.values_list("pk", flat=True))
-    return sum(end_session(pk, reason=reason, note=note, actor=actor) for pk in ids)
+    return _end_all(CameraSession.objects.filter(user=user), reason=reason, note=note, actor=actor)
+
+
+def end_sessions_of_login(login_id: str) -> int:
+    """Ends all sessions that this login of a browser has opened. Returns how many."""
+    if not login_id:
+        return 0
+    return _end_all(CameraSession.objects.filter(login_id=login_id), reason=EndReason.SIGNED_OUT)
+
+
+def end_sessions_of_other_logins(user: User, *, kept: str) -> int:
+    """Ends all that the user's logins have opened but the login `kept`. Returns how many."""
+    by_login = CameraSession.objects.filter(user=user).exclude(login_id__in=("", kept))
+    return _end_all(by_login, reason=EndReason.SIGNED_OUT)
 
 
 def touch(session_id: UUID, *, idle_seconds: float) -> bool:
@@ -164,6 +180,17 @@ def expire_idle(now: datetime, *, idle_seconds: float) -> int:
     ids: Iterable[UUID] = list(idle.values_list("pk", flat=True)[:EXPIRY_BATCH])
     endings = (Ending(session_id=pk, reason=EndReason.IDLE) for pk in ids)
     return sum(_end(idle.filter(pk=ending.session_id), ending) for ending in endings)
+
+
+def _end_all(
+    sessions: QuerySet[CameraSession],
+    *,
+    reason: EndReason,
+    note: str = "",
+    actor: User | None = None,
+) -> int:
+    ids = list(sessions.filter(ended_at=None).values_list("pk", flat=True))
+    return sum(end_session(pk, reason=reason, note=note, actor=actor) for pk in ids)
 
 
 def _end(candidates: QuerySet[CameraSession], ending: Ending) -> bool:

@@ -28,6 +28,7 @@ class EndReason(models.TextChoices):
     IDLE = "idle", "idle for too long"
     REPLACED = "replaced", "abandoned, and its place was needed"
     OPERATOR = "operator", "ended by an operator"
+    SIGNED_OUT = "signed_out", "its user signed out"
 
 
 class CameraSession(models.Model):
@@ -35,7 +36,9 @@ class CameraSession(models.Model):
 
     `last_active_at` is its last use; idleness counts from there. Until `present_until` somebody
     is taken to be there, an open socket being enough. `refresh_id` names the one refresh token
-    that is good now. A row whose `ended_at` is set never changes back.
+    that is good now. `login_id` is the browser's login that opened it (see
+    `apps.accounts.browser_logins`), empty for an anonymous visitor and for a program. A row whose
+    `ended_at` is set never changes back.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -54,6 +57,7 @@ class CameraSession(models.Model):
     end_reason = models.CharField(max_length=16, choices=EndReason, blank=True, default="")
     end_note = models.CharField(max_length=MAX_NOTE_CHARS, blank=True, default="")
     refresh_id = models.CharField(max_length=32, default=new_refresh_id, editable=False)
+    login_id = models.CharField(max_length=32, blank=True, default="", editable=False)
 
     questions = models.PositiveIntegerField(default=0)
     answers = models.PositiveIntegerField(default=0)
@@ -79,6 +83,11 @@ class CameraSession(models.Model):
                 name="camera_session_unended_of_user",
                 fields=("user", "last_active_at"),
                 condition=models.Q(ended_at__isnull=True),
+            ),
+            models.Index(
+                name="camera_session_unended_login",
+                fields=("login_id",),
+                condition=models.Q(ended_at__isnull=True) & ~models.Q(login_id=""),
             ),
             models.Index(name="camera_session_started", fields=("started_at",)),
         )

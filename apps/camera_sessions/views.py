@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from django.conf import settings
 from django.contrib.auth.signals import user_logged_in
+from django.db import transaction
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework.authentication import BaseAuthentication
@@ -21,6 +22,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
+from apps.accounts.browser_logins import hold_login, login_id
 from apps.accounts.logins import LoginRefused, client_address, log_in
 from apps.accounts.models import User
 from apps.camera_sessions import lifecycle, tokens
@@ -76,6 +78,7 @@ class TokenView(APIView):
             400: ApiError,
             401: ApiError,
             403: ApiError,
+            409: ApiError,
             413: ApiError,
             429: ApiError,
             503: ApiError,
@@ -86,9 +89,7 @@ class TokenView(APIView):
             raise PermissionDenied("Another site may not open sessions here.")
         user, how = _caller(request)
         try:
-            session = lifecycle.open_session(
-                user, address=client_address(request), limits=session_limits()
-            )
+            session = _opened_for(request, user, by_login=how == "cookie")
         except SessionRefused as refusal:
             raise NoPlace(refusal) from refusal
         TOKENS_ISSUED.labels(how).inc()
@@ -144,6 +145,18 @@ def _caller(request: Request) -> tuple[User | None, How]:
     if settings.REQUIRE_AUTH:
         raise NotAuthenticated("Log in first, or send a username and a password.")
     return None, "anonymous"
+
+
+def _opened_for(request: Request, user: User | None, *, by_login: bool) -> CameraSession:
+    """A new session; one by a login ends with it, even if that ends while this one opens."""
+    address, limits = client_address(request), session_limits()
+    if not by_login:
+        return lifecycle.open_session(user, address=address, limits=limits)
+    login = login_id(request)
+    with transaction.atomic():
+        if not hold_login(request.session.session_key):
+            raise NotAuthenticated("You have signed out.")
+        return lifecycle.open_session(user, address=address, limits=limits, login_id=login)
 
 
 def _by_password(request: Request, *, username: str, password: str) -> User:

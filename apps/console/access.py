@@ -8,11 +8,11 @@ from typing import Any
 from django.contrib.auth import get_user
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.auth.views import redirect_to_login
-from django.contrib.sessions.backends.db import SessionStore
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, JsonResponse
 from django.http.response import HttpResponseBase
 
+from apps.accounts.login_sessions import SessionStore
 from apps.accounts.models import User
 
 View = Callable[..., HttpResponseBase]

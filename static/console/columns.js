@@ -7,6 +7,7 @@ const REASONS = {
   idle: "idle",
   replaced: "replaced",
   operator: "by an operator",
+  signed_out: "by signing out",
 };
 
 const size = (stream) => (stream?.width ? `${stream.width}×${stream.height}` : "");

@@ -1,13 +1,18 @@
 """Login and logout for browsers."""
 
+import logging
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView, LogoutView
-from django.http import HttpResponse
+from django.db import DatabaseError
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
 
 from apps.accounts.forms import LoginForm
+
+logger = logging.getLogger(__name__)
 
 
 class Login(LoginView):
@@ -39,6 +44,18 @@ class Login(LoginView):
 
 
 class Logout(LogoutView):
-    """`POST` only, so that no link can log anybody out."""
+    """`POST` only, so that no link can log anybody out.
+
+    Ends the camera sessions of this login too. Where that fails the login stays as well, and the
+    reply, 503, says so: nobody may believe to be out while a camera is still served.
+    """
 
     http_method_names = ["post", "options"]
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            return super().post(request, *args, **kwargs)
+        except DatabaseError as error:
+            logger.error("A login could not be ended: %s", type(error).__name__)
+        # Without the request: what the usual context is read from is not there.
+        return HttpResponse(render_to_string("accounts/still_signed_in.html"), status=503)

@@ -11,11 +11,13 @@ from django.contrib.auth.views import (
     PasswordResetDoneView,
     PasswordResetView,
 )
+from django.db import transaction
 from django.http import HttpResponse
 from django.urls import reverse_lazy
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 
+from apps.accounts.browser_logins import login_id
 from apps.accounts.forms import (
     ChangePasswordForm,
     ForgottenPasswordForm,
@@ -24,7 +26,8 @@ from apps.accounts.forms import (
 )
 from apps.accounts.letters import RedirectThenSend
 from apps.accounts.logins import client_address, client_network
-from apps.accounts.signals import AccountChange, announce
+from apps.accounts.models import User
+from apps.accounts.signals import AccountChange, announce, other_logins_ended
 from apps.accounts.throttling import HourlyLimit
 
 TOO_MANY = "Too many requests. Try again in an hour."
@@ -43,7 +46,10 @@ class ChangePassword(PasswordChangeView):
         return {**kwargs, "request": self.request}
 
     def form_valid(self, form: PasswordChangeForm) -> HttpResponse:
-        response = super().form_valid(form)
+        with transaction.atomic():
+            response = super().form_valid(form)
+            kept = login_id(self.request)
+            other_logins_ended.send(sender=User, user=form.user, kept=kept)
         announce(
             AccountChange.PASSWORD_CHANGED,
             username=form.user.get_username(),

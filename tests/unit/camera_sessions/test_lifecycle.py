@@ -277,4 +277,9 @@ def test_the_row_has_no_room_for_content():
         for f in CameraSession._meta.fields
         if f.get_internal_type() in {"CharField", "TextField", "JSONField", "BinaryField"}
     }
-    assert texts == {"end_note", "end_reason", "refresh_id"}  # the note is the operator's
+    assert texts == {
+        "end_note",
+        "end_reason",
+        "refresh_id",
+        "login_id",
+    }  # the note is the operator's
