@@ -14,6 +14,7 @@ from django.views.decorators.http import require_safe
 from django_prometheus.exports import ExportToDjangoView
 from prometheus_client import generate_latest
 
+from apps.accounts.browser_logins import login_id
 from apps.chat import server_metrics
 from apps.live_settings.current import current
 
@@ -32,6 +33,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "model_name": settings.MODEL_NAME,
         "require_auth": settings.REQUIRE_AUTH,
         "notice": current().notice,
+        "login_id": login_id(request),
     }
     return render(request, "camera/page.html", context)
 

@@ -29,6 +29,12 @@ export class Composer {
     this.#changed();
   }
 
+  clear() {
+    this.#field.value = "";
+    this.running = false;
+    this.#changed();
+  }
+
   limit(characters) {
     if (characters > 0) this.#field.maxLength = characters;
   }

@@ -124,6 +124,15 @@ export class Conversation {
     this.#turns.get(question)?.show(pause);
   }
 
+  /** As before the first question. */
+  clear() {
+    this.#turns.clear();
+    this.#list.replaceChildren();
+    this.#announcer.textContent = "";
+    this.#welcome.hidden = false;
+    this.follow();
+  }
+
   /** Tell a screen reader how a question ended. */
   announce({ state, text, error }) {
     this.#announcer.textContent = state === "failed" ? error.detail : text || "Stopped.";

@@ -40,6 +40,14 @@ export class LiveMode {
     else this.#send({ type: "live_stop" });
   }
 
+  /** Off, and nothing left of what was asked and answered. */
+  clear() {
+    if (this.on) this.switch(false);
+    this.#parts.prompt.value = this.#parts.prompt.defaultValue;
+    this.#parts.text.textContent = "";
+    this.#note("");
+  }
+
   /** Ask, or ask anew if the words have changed. */
   ask() {
     clearTimeout(this.#timer);

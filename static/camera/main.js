@@ -36,9 +36,10 @@ const $ = (id) => document.getElementById(id);
 class CameraPage {
   constructor(config) {
     this.config = config;
+    this.signedOut = false;
     this.facts = { ...INITIAL_FACTS, demo: config.demoScene };
     this.questions = new Questions({ newId });
-    this.session = new CameraSession({ csrfToken: config.csrfToken });
+    this.session = new CameraSession(config);
     this.socket = new ProtocolSocket({
       credentials: (options) => this.session.credentials(options),
       onState: (state) => this.socketChanged(state),
@@ -145,7 +146,8 @@ class CameraPage {
   // --- What the person does ---
 
   async startCamera() {
-    if ((await this.picture.startCamera()) && this.picture.running) this.connect();
+    if (this.signedOut) this.connect();
+    else if ((await this.picture.startCamera()) && this.picture.running) this.connect();
   }
 
   /** A device that opens slowly must not be asked twice. */
@@ -163,11 +165,14 @@ class CameraPage {
   }
 
   startScene() {
-    this.picture.startScene();
+    if (!this.signedOut) this.picture.startScene();
     this.connect();
   }
 
-  /** A press of "start" after an end is a wish for a new session. */
+  /**
+   * A press of "start" after an end is a wish for a new session. Whoever is signed out gets none, and
+   * hears from the server how to go on.
+   */
   connect() {
     if (this.facts.socket === "ended") this.session.forget();
     this.socket.open();
@@ -246,6 +251,27 @@ class CameraPage {
     if (state !== "ready") this.peer.signallingLost();
     if (state === "ended") this.sessionEnded(reason);
     if (state === "taken-over") this.picture.stop();
+    if (error?.loginChanged) this.loadAnew();
+    else if (error?.unauthenticated) this.signOut();
+  }
+
+  /** Another login than the page's: whose it is, may not see what was said. */
+  loadAnew() {
+    this.leave();
+    location.reload();
+  }
+
+  /** The page's login has ended: nothing goes on, and what was said is not left for others to read. */
+  signOut() {
+    this.picture.stop();
+    if (!this.config.login) return;
+    this.signedOut = true;
+    this.questions.clear();
+    this.conversation.clear();
+    this.composer.clear();
+    this.live.clear();
+    this.stay.switch(false);
+    for (const part of document.querySelectorAll("[data-signed-in]")) part.hidden = true;
   }
 
   sessionEnded(reason) {
@@ -257,6 +283,7 @@ class CameraPage {
       question.fail({ code: "session_ended", detail: "The session ended before the answer." });
       this.show(question);
     }
+    if (reason === "signed_out") this.signOut();
   }
 
   hear(message) {

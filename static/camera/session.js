@@ -16,6 +16,11 @@ export class Refused extends Error {
     return this.status === 0 || this.status === 429 || this.status >= 500;
   }
 
+  /** Somebody else has signed in, or nobody is, where anybody may come. */
+  get loginChanged() {
+    return this.code === "login_changed";
+  }
+
   get unauthenticated() {
     return this.status === 401 || this.status === 403;
   }
@@ -26,14 +31,17 @@ const RENEW_AT = 0.75;
 
 export class CameraSession {
   #csrfToken;
+  #login;
   #tokens = null;
   #pending = null;
   #timer = 0;
   /** How many sessions have been forgotten: a reply that comes after that belongs to none. */
   #forgotten = 0;
 
-  constructor({ csrfToken }) {
+  /** @param {{csrfToken: string, login: string}} page as `readConfig` returns it. */
+  constructor({ csrfToken, login }) {
     this.#csrfToken = csrfToken;
+    this.#login = login;
   }
 
   get open() {
@@ -156,6 +164,8 @@ export class CameraSession {
 
   async #request(path, { method, body, access }) {
     const headers = { Accept: "application/json", "X-CSRFToken": this.#csrfToken };
+    // What was said under one login is not continued under another, whoever's cookie this is now.
+    headers["X-QwenCam-Login"] = this.#login;
     if (body) headers["Content-Type"] = "application/json";
     if (access) headers.Authorization = `Bearer ${access}`;
     let response;

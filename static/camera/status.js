@@ -140,6 +140,14 @@ function plain(state, tone, label, detail = "") {
 }
 
 function sessionTrouble({ socket, endReason, endNote, refusal }) {
+  if (socket === "ended" && endReason === "signed_out") {
+    return blocked("signed-out", "quiet", "Signed out", {
+      icon: "lock",
+      title: "You are signed out",
+      text: "This browser’s sign-in has ended, and this session with it. Sign in to go on.",
+      actions: ["sign-in"],
+    });
+  }
   if (socket === "ended") {
     const reason = END_REASONS[endReason] ?? "Start a new one to go on.";
     const text = endNote ? `${reason}\n“${endNote}”` : reason;

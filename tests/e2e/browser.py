@@ -31,14 +31,29 @@ def chromium_path() -> str:
 
 @contextmanager
 def open_page(
-    *, camera: Path | None = None, cameras: int = 1, granted: bool = True, **context: object
+    *,
+    camera: Path | None = None,
+    cameras: int = 1,
+    granted: bool = True,
+    remembering: bool = False,
+    **context: object,
 ) -> Iterator[Page]:
-    """Open a browser with a fresh profile; ``camera`` is a clip it takes for its camera."""
+    """Open a browser with a fresh profile.
+
+    Args:
+        camera: a clip it takes for its camera.
+        remembering: it keeps pages that were left, to show them again on Back, as people's own
+            browsers do and Playwright's don't.
+    """
     arguments = [*QUIET, f"--use-fake-device-for-media-stream=device-count={cameras}"]
     if camera is not None:
         arguments.append(f"--use-file-for-fake-video-capture={camera}")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium_path(), args=arguments)
+        browser = playwright.chromium.launch(
+            executable_path=chromium_path(),
+            args=arguments,
+            ignore_default_args=["--disable-back-forward-cache"] if remembering else None,
+        )
         tab = browser.new_context(permissions=["camera"] if granted else [], **context)  # type: ignore[arg-type]
         yield tab.new_page()
         browser.close()

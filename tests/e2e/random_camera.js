@@ -63,7 +63,12 @@ async ({ seed, steps }) => {
     hidden: () => (camera.hide(true), true),
     muted: () => (camera.live().forEach((track) => "silent" in track && (track.silent = true)), true),
     visible: () => (camera.hide(false), true),
-    left: () => (window.dispatchEvent(new PageTransitionEvent("pagehide")), finish(true)),
+    left: () => {
+      window.dispatchEvent(new PageTransitionEvent("pagehide"));
+      // Really, it would be loaded anew before anybody can press anything.
+      document.documentElement.hidden = false;
+      return finish(true);
+    },
   };
   /** Grants are as likely as all the ways to ask for them, or nothing would ever be on. */
   const names = [...Object.keys(ACTS), "start", "start", "notice", "grant", "grant", "grant", "grant"];

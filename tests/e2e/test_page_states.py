@@ -273,6 +273,28 @@ def test_an_operator_who_ends_a_session_says_why(open_tab: OpenTab):
     tab.expect_state("ended", "operator", "“Back at <noon>.”")
 
 
+def test_a_browser_that_was_signed_out_says_so_and_leads_to_the_login(open_tab: OpenTab):
+    tab = open_tab()
+    tab.start()
+    tab.say(type="ended", reason="signed_out")
+    tab.page.evaluate("wire.close(4404)")
+    tab.expect_state("signed-out", "signed out", "sign-in has ended")
+    expect(tab.part("new-session")).to_have_count(0)
+    tab.part("sign-in").click()
+    expect(tab.page).to_have_url(re.compile(r"/login\?next="))
+
+
+def test_a_page_of_another_login_is_loaded_anew(open_tab: OpenTab):
+    changed = {"error": "login_changed", "detail": "The login has changed."}
+    tab = open_tab(token=(409, changed))
+    tab.type_question("What do you see?")
+    with tab.page.expect_navigation():
+        tab.part("start-camera").click()
+    tab.expect_state("idle", "camera off")
+    expect(tab.part("answer")).to_have_count(0)
+    assert tab.calls["/api/token"] == 1
+
+
 def test_an_operators_notice_comes_and_goes(open_tab: OpenTab):
     tab = open_tab()
     expect(tab.part("operator-notice")).to_be_hidden()
