@@ -252,7 +252,13 @@ class CameraPage {
     if (state === "ended") this.sessionEnded(reason);
     if (state === "taken-over") this.picture.stop();
     if (error?.loginChanged) this.loadAnew();
-    else if (error?.unauthenticated) this.signOut();
+    else if (error?.unauthenticated) this.refusedForLogin();
+  }
+
+  /** Nobody is asked to sign in with the camera on. A page that had a login has lost it. */
+  refusedForLogin() {
+    if (this.config.login) this.signOut();
+    else this.picture.stop();
   }
 
   /** Another login than the page's: whose it is, may not see what was said. */
@@ -264,7 +270,6 @@ class CameraPage {
   /** The page's login has ended: nothing goes on, and what was said is not left for others to read. */
   signOut() {
     this.picture.stop();
-    if (!this.config.login) return;
     this.signedOut = true;
     this.questions.clear();
     this.conversation.clear();

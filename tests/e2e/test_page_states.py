@@ -276,9 +276,16 @@ def test_an_operator_who_ends_a_session_says_why(open_tab: OpenTab):
 def test_a_browser_that_was_signed_out_says_so_and_leads_to_the_login(open_tab: OpenTab):
     tab = open_tab()
     tab.start()
+    tab.answer(tab.ask("What do you see?"), "A star.")
+    tab.part("live-toggle").click()
+    tab.part("question").fill("And th")
     tab.say(type="ended", reason="signed_out")
     tab.page.evaluate("wire.close(4404)")
     tab.expect_state("signed-out", "signed out", "sign-in has ended")
+    expect(tab.part("answer")).to_have_count(0)
+    expect(tab.part("question")).to_have_value("")
+    expect(tab.part("live-toggle")).to_have_attribute("aria-checked", "false")
+    assert tab.page.locator("#announcer").inner_text() == ""
     expect(tab.part("new-session")).to_have_count(0)
     tab.part("sign-in").click()
     expect(tab.page).to_have_url(re.compile(r"/login\?next="))
