@@ -5,6 +5,11 @@ login ends, a page that goes on under another login than it was loaded under.
 """
 
 import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +21,7 @@ from apps.accounts.models import User
 from apps.camera_sessions import lifecycle, views
 from apps.camera_sessions.models import CameraSession, EndReason
 from tests.form_client import FormClient
+from tests.postgres import PostgresServer
 
 NEW = "a-new-long-password"
 
@@ -117,6 +123,32 @@ def test_a_session_asked_for_while_the_login_ends_is_not_opened(owner, browser, 
     reply = ask(browser)
     assert (reply.status_code, reply.json()["error"]) == (401, "not_authenticated")
     assert not CameraSession.objects.exists()
+
+
+@pytest.fixture(params=["SQLite", "PostgreSQL"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """An empty database that several can use at the same time."""
+    if request.param == "SQLite":
+        yield f"sqlite:///{tmp_path}/race.sqlite3"
+        return
+    server = PostgresServer()
+    server.start()
+    yield server.url
+    server.stop()
+
+
+def test_no_session_slips_through_while_its_login_ends(database_url: str):
+    """In a process of its own: the test database in memory knows no waiting for a lock."""
+    race = Path(__file__).with_name("sign_out_race.py")
+    done = subprocess.run(
+        [sys.executable, "-W", "error", race],
+        env={**os.environ, "DATABASE_URL": database_url},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    _, left = done.stdout.split()
+    assert left == "0"
 
 
 def test_tokens_of_a_session_that_ended_so_are_refused(owner, browser):
