@@ -1,5 +1,6 @@
 /** The camera page: puts its parts together and carries messages between them. */
 
+import { onSignOut } from "../logins.js";
 import { Composer } from "./composer.js";
 import { readConfig } from "./config.js";
 import { Conversation } from "./conversation.js";
@@ -141,6 +142,7 @@ class CameraPage {
     document.addEventListener("visibilitychange", () => this.seenAgain());
     window.addEventListener("online", () => this.socket.hurry());
     window.addEventListener("pagehide", () => this.leave());
+    if (this.config.login) onSignOut(() => this.heardOfSignOut());
   }
 
   // --- What the person does ---
@@ -253,6 +255,11 @@ class CameraPage {
     if (state === "taken-over") this.picture.stop();
     if (error?.loginChanged) this.loadAnew();
     else if (error?.unauthenticated) this.refusedForLogin();
+  }
+
+  /** From another tab: a session that has ended before hears nothing from the server any more. */
+  heardOfSignOut() {
+    if (!this.signedOut) this.socket.end("signed_out");
   }
 
   /** Nobody is asked to sign in with the camera on. A page that had a login has lost it. */

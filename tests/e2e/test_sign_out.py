@@ -106,6 +106,18 @@ def test_every_tab_of_the_browser_is_signed_out(tab: Page, light_stack: Stack):
     expect(other).to_have_url(re.compile(r"/login\?next="))
 
 
+def test_so_is_a_tab_whose_session_has_ended_before(tab: Page, light_stack: Stack):
+    other = second_tab(tab, light_stack)
+    other.get_by_label("Menu").click()
+    other.get_by_test_id("end-session").click()
+    status = other.get_by_test_id("status")
+    expect(status).to_have_attribute("data-state", "ended")
+    assert other.get_by_test_id("answer").count() == 1
+    sign_out(tab)
+    expect(status).to_have_attribute("data-state", "signed-out")
+    assert other.get_by_test_id("answer").count() == 0
+
+
 def test_an_old_tab_does_not_go_on_as_who_signs_in_next(tab: Page, light_stack: Stack):
     other = second_tab(tab, light_stack)
     sign_out(tab)
