@@ -206,7 +206,7 @@ def test_a_deleted_account_takes_its_open_camera_along(accounts: Stack):
         other.get_by_role("button", name="Delete my account").click()
         expect(other.get_by_test_id("message")).to_contain_text("Your account is deleted")
         status = page.get_by_test_id("status")
-        expect(status).to_have_attribute("data-state", "ended")
+        expect(status).to_have_attribute("data-state", "signed-out")
 
 
 def test_the_page_of_the_api_renders_from_our_own_origin(accounts: Stack):
