@@ -1,5 +1,6 @@
 """Celery's door: a task says that a question waits, one function is called."""
 
+import logging
 from contextlib import suppress
 from functools import cache
 from typing import Any
@@ -8,6 +9,7 @@ from uuid import UUID
 from celery import shared_task
 from celery.signals import worker_ready, worker_shutdown
 from django.conf import settings
+from django.db import DatabaseError
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
@@ -21,6 +23,8 @@ from apps.chat.services import services
 from apps.chat.worker_loop import worker_loop
 from apps.inference.client import ModelServers
 from apps.live_settings.current import current, refresh
+
+logger = logging.getLogger(__name__)
 
 # What an outcome adds to the session's row; a frame counts when the model was shown it.
 COUNTED: dict[Outcome, dict[str, int]] = {
@@ -98,9 +102,12 @@ def answer_next() -> None:
 @worker_ready.connect
 def start_loop(sender: Any, **_: Any) -> None:
     """Announce the worker and look at the model servers as soon as it takes tasks."""
-    refresh()
     worker_loop().pool = sender.controller.concurrency
     worker_loop().run(watch_servers())
+    try:
+        refresh()
+    except DatabaseError as error:  # The loop reads them again every second.
+        logger.warning("The live settings can't be read: %s", type(error).__name__)
 
 
 @worker_shutdown.connect
