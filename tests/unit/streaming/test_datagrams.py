@@ -10,6 +10,7 @@ is logged.
 import asyncio
 import logging
 import socket
+import struct
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import replace
@@ -17,6 +18,7 @@ from typing import Any
 
 import pytest
 from aioice import stun
+from aiortc import RTCDtlsTransport
 from prometheus_client import REGISTRY
 
 from apps.streaming import datagrams
@@ -258,21 +260,46 @@ async def test_a_check_that_lacks_an_attribute_is_dropped(world: World):
     await world.assert_streaming()
 
 
-@pytest.mark.parametrize("name", ["_handle_rtp_data", "_handle_rtcp_data"])
-async def test_a_packet_that_aiortc_fails_on_is_dropped(world: World, name: str):
-    class Transport:
-        async def _handle_rtp_data(self, data: bytes, arrival_time_ms: int) -> None:
-            raise IndexError
-
-        async def _handle_rtcp_data(self, data: bytes) -> None:
-            raise IndexError
-
-    transport = Transport()
-    datagrams.shield(transport)  # type: ignore[arg-type]
+async def test_a_packet_that_aiortc_fails_on_is_dropped(world: World):
+    """Sent by the camera itself, so that it is authentic."""
+    await world.camera.connect(world.host, "s")
+    await world.assert_streaming()
+    (sender,) = world.camera.connection.getSenders()
     before = dropped("unreadable")
-    arguments = {"arrival_time_ms": 0} if name == "_handle_rtp_data" else {}
-    await getattr(transport, name)(b"", **arguments)
-    assert dropped("unreadable") == before + 1
+    for packet in (too_short_an_extension(world.camera), too_short_a_remb()):
+        await sender.transport._send_rtp(packet)
+    await until(lambda: dropped("unreadable") == before + 2)
+    await world.assert_streaming()
+
+
+def too_short_an_extension(camera: Camera) -> bytes:
+    """Return an RTP packet whose abs-send-time has one byte of three: struct.error."""
+    (line,) = [line for line in camera.answer.splitlines() if line.endswith("/abs-send-time")]
+    number = int(line.removeprefix("a=extmap:").split()[0])
+    extension = bytes([number << 4, 0, 0, 0])
+    return struct.pack("!BBHIIHH", 0x90, 97, 1, 1, 99, 0xBEDE, 1) + extension
+
+
+def too_short_a_remb() -> bytes:
+    """Return an RTCP bitrate message that names five sources and has none: struct.error."""
+    return struct.pack("!BBHII", 0x8F, 206, 4, 99, 0) + b"REMB" + bytes([5, 0, 0, 1])
+
+
+async def test_a_replaced_method_of_aiortc_is_still_called(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    """The benchmark loses and swaps packets so, on a stream that is connected already."""
+    await world.camera.connect(world.host, "s")
+    await world.assert_streaming()
+    lost: list[bytes] = []
+
+    async def lose(self: RTCDtlsTransport, data: bytes, arrival_time_ms: int) -> None:
+        lost.append(data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RTCDtlsTransport, "_handle_rtp_data", lose)
+        await until(lambda: lost)
+    await world.assert_streaming()
 
 
 def test_an_untested_aioice_stops_the_start(monkeypatch: pytest.MonkeyPatch):
