@@ -15,7 +15,7 @@ the versions that it was tested with.
 
 from collections.abc import Awaitable
 from enum import Enum
-from typing import Any, Final
+from typing import Any, Final, Literal, get_args
 
 import aioice
 import aioice.ice
@@ -106,15 +106,24 @@ class VettingProtocol(aioice.ice.StunProtocol):
 
     def _is_checked(self, addr: Address) -> bool:
         """Return whether a check with the right credentials came from this address."""
-        host, port = addr[0], addr[1]
-        return any(
-            source.port == port and source._network_host == host
-            for source in self.receiver._remote_candidates
-        )
+        host, port = addr[0], addr[1]  # IPv6 has two fields more.
+        # Each packet comes by here, and a generator would cost as much as all the rest.
+        for source in self.receiver._remote_candidates:
+            if source.port == port and source._network_host == host:
+                return True
+        return False
 
 
-def _drop(reason: str) -> None:
-    metrics.DATAGRAMS_DROPPED.labels(reason).inc()
+DropReason = Literal["malformed", "unknown_source", "queue_full", "too_many_sources", "unreadable"]
+
+# Looked up once: in a flood that costs more than all else that is done with a datagram.
+_DROPS: Final = {
+    reason: metrics.DATAGRAMS_DROPPED.labels(reason) for reason in get_args(DropReason)
+}
+
+
+def _drop(reason: DropReason) -> None:
+    _DROPS[reason].inc()
 
 
 def require_tested_aioice() -> None:
