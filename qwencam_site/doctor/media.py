@@ -76,12 +76,12 @@ async def _check_turn(url: str, *, server: Mapping[str, Any], patience: float) -
 
 def check_ports(ports: tuple[int, int] | None, *, sessions: int) -> Finding:
     """Can streams bind the UDP ports of ICE_PORT_RANGE, and are they enough for `sessions`?"""
-    if ports is None:
-        return skipped("ICE_PORT_RANGE is empty: the kernel chooses any free UDP port.")
     try:
         require_tested_aioice()
     except RuntimeError as error:
         return failed(str(error), mend="Install the pinned aioice.")
+    if ports is None:
+        return skipped("ICE_PORT_RANGE is empty: the kernel chooses any free UDP port.")
     count = ports[1] + 1 - ports[0]
     tried = random.sample(range(ports[0], ports[1] + 1), min(count, _MOST_TRIED))
     return judge_ports(

@@ -73,9 +73,12 @@ def test_ports_are_really_bound():
     assert check_ports((port, port), sessions=1).status == "ok"
 
 
-def test_an_untested_aioice(monkeypatch):
+@pytest.mark.parametrize("ports", [None, (40_000, 40_001)])
+def test_an_untested_aioice(ports, monkeypatch):
     monkeypatch.setattr("apps.streaming.datagrams.TESTED_AIOICE", ())
-    assert "aioice" in check_ports((40_000, 40_001), sessions=1).found
+    finding = check_ports(ports, sessions=1)
+    assert finding.status == "failed"
+    assert "aioice" in finding.found
 
 
 @pytest.mark.parametrize(
