@@ -8,16 +8,18 @@ is logged.
 """
 
 import asyncio
+import gc
 import logging
 import socket
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from aioice import stun
+from aioice.ice import Connection
 from aiortc import RTCDtlsTransport
 from prometheus_client import REGISTRY
 
@@ -30,7 +32,9 @@ from tests.unit.streaming.camera import Camera, until
 
 COUNT = 10_000
 STUN_HEADER = b"\x00\x01\x00\x00\x21\x12\xa4\x42" + bytes(12)
-PATIENT = MediaConfig(silence_seconds=60.0, stall_seconds=60.0, connect_seconds=60.0)
+PATIENT = MediaConfig(
+    silence_seconds=60.0, stall_seconds=60.0, connect_seconds=60.0, answer_seconds=60.0
+)
 
 
 @pytest.mark.parametrize(
@@ -93,14 +97,30 @@ class World:
         The states of ICE and DTLS that they meet are noted in `stages`.
         """
         dtls = self.dtls
-        addresses = [c for c in self.ice.local_candidates if ":" not in c.host]
+        await self.spray_ports(
+            dtls.transport._connection,
+            seed,
+            real=real,
+            note=lambda: self.stages.add((dtls.transport.state, dtls.state)),
+        )
+
+    async def spray_ports(
+        self,
+        ice: Connection,
+        seed: int,
+        *,
+        real: list[bytes] | None = None,
+        note: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Send hostile datagrams to the ports of one connection; `note` after each."""
+        addresses = [c for c in ice.local_candidates if ":" not in c.host]
         assert addresses
         for number, datagram in enumerate(hostile.datagrams(seed, COUNT, real=real or ())):
             candidate = addresses[number % len(addresses)]
             with suppress(OSError):  # Its port may have closed meanwhile.
                 self._stranger.sendto(datagram, (candidate.host, candidate.port))
             await asyncio.sleep(0)  # asyncio reads one datagram of a socket in each turn.
-            self.stages.add((dtls.transport.state, dtls.state))
+            note()
 
     async def assert_streaming(self) -> None:
         """The stream goes on: three further frames come."""
@@ -124,8 +144,33 @@ async def world(caplog: pytest.LogCaptureFixture) -> AsyncIterator[World]:
     loop.set_exception_handler(lambda _, context: world.failures.append(context))
     yield world
     await world.aclose()
+    gc.collect()  # A task that failed is complained of when it goes.
+    await asyncio.sleep(0)
     assert world.failures == []
     assert [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING] == []
+
+
+async def test_when_ports_are_bound_and_nobody_knows_of_them(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    offer = await world.camera.offer()
+    gather = Connection.gather_candidates
+    found: list[Connection] = []
+
+    async def gather_and_wait(ice: Connection) -> None:
+        await gather(ice)
+        found.append(ice)
+        await world.spray_ports(ice, 6)
+        assert ice._queue.empty()
+
+    before = dropped("malformed") + dropped("unknown_source")
+    with monkeypatch.context() as patch:
+        patch.setattr(Connection, "gather_candidates", gather_and_wait)
+        answer = await world.host.accept("s", offer)
+    assert found == [world.ice]
+    assert dropped("malformed") + dropped("unknown_source") > before + COUNT // 2
+    await world.camera.take_answer(answer)
+    await world.assert_streaming()
 
 
 async def test_before_the_camera_has_its_answer(world: World):
@@ -148,6 +193,26 @@ async def test_while_the_connection_comes_up(world: World):
     # They met all of it: ICE's checks, the DTLS handshake, and the time after.
     handshake = {("checking", "new"), ("completed", "connecting"), ("completed", "connected")}
     assert handshake <= world.stages
+
+
+async def test_while_the_camera_owes_its_part_of_the_handshake(world: World):
+    answer = await world.host.accept("s", await world.camera.offer())
+    (sender,) = world.camera.connection.getSenders()
+    camera_ice = sender.transport.transport
+    send, held = camera_ice._send, []
+
+    async def hold(data: bytes) -> None:
+        held.append(data)
+
+    camera_ice._send = hold
+    await world.camera.take_answer(answer)
+    await until(lambda: held)
+    await world.spray(7)
+    assert world.stages == {("completed", "connecting")}
+    camera_ice._send = send
+    for data in held:
+        await send(data)
+    await world.assert_streaming()
 
 
 async def test_while_frames_come(world: World):
@@ -319,3 +384,33 @@ async def test_a_port_range_is_vetted_too():
             assert {type(protocol) for protocol in protocols} == {datagrams.VettingProtocol}
     finally:
         await host.aclose()
+
+
+async def test_a_relayed_port_is_vetted_too(monkeypatch: pytest.MonkeyPatch):
+    """And a host's own without a range: aioice makes both by the name that we replace."""
+    MediaHost(PATIENT)
+    relayed: list[object] = []
+
+    async def endpoint(protocol_factory: Callable[[], object], **_: object) -> None:
+        relayed.append(protocol_factory())
+        raise ConnectionError
+
+    monkeypatch.setattr("aioice.turn.create_turn_endpoint", endpoint)
+    ice = Connection(ice_controlling=False, turn_server=("192.0.2.2", 3478))
+    await ice.get_component_candidates(1, ["127.0.0.1"])
+    assert [type(port) for port in [*ice._protocols, *relayed]] == [datagrams.VettingProtocol] * 2
+    await ice.close()
+
+
+async def test_an_ipv6_address_has_two_fields_more(world: World):
+    await world.camera.connect(world.host, "s")
+    await world.assert_streaming()
+    (pair,) = world.ice._nominated.values()
+    address = ("2001:db8::7", 50_000, 0, 0)
+    before = dropped("unknown_source")
+    pair.protocol.datagram_received(b"\x80" + bytes(40), address)
+    assert dropped("unknown_source") == before + 1
+    pair.protocol.datagram_received(check_of(world.ice), address)
+    pair.protocol.datagram_received(b"\x80" + bytes(40), address)
+    assert dropped("unknown_source") == before + 1
+    await world.assert_streaming()
