@@ -24,6 +24,18 @@ def counter(stack: Stack, start: str) -> float:
     return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(start))
 
 
+def spray(stack: Stack, place: tuple[str, int]) -> None:
+    """Send everything hostile to one port, as fast as the web process takes it."""
+    family = socket.AF_INET6 if ":" in place[0] else socket.AF_INET
+    everything = (b"", b"\x80" * 1501, *hostile.datagrams(place[1], COUNT))
+    with socket.socket(family, socket.SOCK_DGRAM) as stranger:
+        for number, datagram in enumerate(everything):
+            stranger.sendto(datagram, place)
+            if number % 100 == 0:
+                # More would only overflow the port's buffer. An answer shows that it was read.
+                counter(stack, "qwencam_offers_total")
+
+
 def test_a_stranger_changes_nothing(light_stack: Stack, script: Script, tmp_path: Path):
     clip = write_y4m(tmp_path / "clip.y4m", [picture("red circle middle")], seconds=4)
     log = light_stack.data_dir / "logs" / "web.log"
@@ -37,22 +49,17 @@ def test_a_stranger_changes_nothing(light_stack: Stack, script: Script, tmp_path
         (daphne,) = light_stack.processes("daphne")
         ports = {
             connection.laddr.port: connection.laddr.ip
-            for connection in daphne.net_connections("udp4")
+            for connection in daphne.net_connections("udp")
         }
         assert ports
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
-            for port, address in ports.items():
-                for datagram in (b"", b"\x80" * 1501, *hostile.datagrams(port, COUNT)):
-                    stranger.sendto(datagram, (address, port))
-            assert ask(page, "What do you see?") == "A red star."
-            # Again, more slowly than the kernel's buffer drops them.
-            for port, address in ports.items():
-                for datagram in (b"", b"\x80" * 1501, *hostile.datagrams(port + 1, 200)):
-                    stranger.sendto(datagram, (address, port))
-                    page.wait_for_timeout(1)
+        assert ask(page, "What do you see?") == "A red star."
+        for port, address in ports.items():
+            spray(light_stack, (address, port))
         assert ask(page, "And now?") == "A red star."
         expect(page.get_by_test_id("status")).to_contain_text("Streaming")
-        assert counter(light_stack, "qwencam_datagrams_dropped_total") > dropped + 100
+        # Not all: STUN requests are answered, and the kernel loses what finds its buffer full.
+        more = counter(light_stack, "qwencam_datagrams_dropped_total") - dropped
+        assert more > COUNT / 4 * len(ports)
         # It is the same stream, and the log has nothing to say.
         assert counter(light_stack, "qwencam_offers_total") == offers
         told = log.read_text()[logged:]
