@@ -221,7 +221,8 @@ def test_who_may_not_look_any_more_is_told(wire: Wire):
 
 
 def test_signed_out_leads_to_the_login(wire: Wire):
-    with wire.page.expect_request(LOGIN):
+    # Its end is awaited, too: a browser that is closed while it goes to a page may hang.
+    with wire.page.expect_request(LOGIN), wire.page.expect_navigation():
         wire.close(4401)
 
 
@@ -238,5 +239,5 @@ def test_signed_out_while_typing_keeps_what_was_typed(wire: Wire):
     expect(wire.page.locator("#error-max_sessions")).to_have_text("Log in again.")
     expect(wire.page.get_by_test_id("stale")).to_contain_text("still here")
     expect(field).to_have_value("7")
-    with wire.page.expect_request(LOGIN):
+    with wire.page.expect_request(LOGIN), wire.page.expect_navigation():
         wire.page.get_by_test_id("stale-login").click()

@@ -25,6 +25,8 @@ class Failing(ConsoleConsumer):
         self.stopped += 1
 
 
+# Channels looks at the database's connections before each handler.
+@pytest.mark.django_db(transaction=True)
 async def test_a_failing_console_stops_watching_once():
     async def receive() -> dict[str, Any]:
         return {"type": "websocket.connect"}
