@@ -1,0 +1,154 @@
+"""``scripts/check_hardware.sh``: reads the machine, judges it, prints the report."""
+
+import argparse
+import json
+import os
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final, NoReturn
+
+from deploy.hardware.amd import read_amd
+from deploy.hardware.judgement import Facts, ModelWish, judge, judge_model
+from deploy.hardware.nvidia import read_nvidia
+from deploy.hardware.report import as_json, lines
+from deploy.hardware.sources import LiveMachine, Machine, RecordedMachine, RecordingMachine
+from deploy.hardware.system import read_system
+from deploy.models.catalogue import DEFAULT_MODEL
+from deploy.models.checkpoint import ModelUnknown, describe
+from deploy.models.shape import DTYPE_BYTES
+
+FITS: Final = 0
+DOES_NOT_FIT: Final = 1
+UNUSABLE: Final = 2
+_GIB: Final = 1024**3
+
+
+class Unusable(ValueError):
+    """An argument or a setting makes no sense; the message is a sentence."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong with the arguments in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise instead of printing the usage."""
+        raise Unusable(f"{message[:1].upper()}{message[1:]}: see --help.")
+
+
+def main(arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> int:
+    """Print the report and return 0 (the model fits), 1 (it doesn't) or 2 (unusable arguments)."""
+    settings = os.environ if environment is None else environment
+    try:
+        options = _parse(arguments)
+        wish = read_wish(settings, model=options.model)
+        ports = port_range(settings.get("ICE_PORT_RANGE", ""))
+        machine = _machine(options)
+    except (Unusable, ModelUnknown) as error:
+        print(f"check_hardware: {error}", file=sys.stderr)  # noqa: T201
+        return UNUSABLE
+    facts = read_facts(machine, disk_folder=options.disk, ports=ports)
+    findings, verdict = judge(facts, wish=wish), judge_model(wish, facts)
+    if options.json:
+        document = as_json(findings, facts=facts, wish=wish, verdict=verdict)
+        print(json.dumps(document, indent=2, ensure_ascii=False))  # noqa: T201
+    else:
+        print("\n".join(lines(findings, os_name=facts.system.os_name)))  # noqa: T201
+    blocked = any(finding.status == "failed" for finding in findings)
+    return DOES_NOT_FIT if blocked or not verdict.fit.fits else FITS
+
+
+def read_facts(machine: Machine, *, disk_folder: str, ports: tuple[int, int] | None) -> Facts:
+    """Return everything there is to know of a machine."""
+    return Facts(
+        amd=read_amd(machine),
+        nvidia=read_nvidia(machine),
+        system=read_system(machine, disk_folder=disk_folder, ports=ports),
+    )
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = _Parser(
+        prog="scripts/check_hardware.sh",
+        description="What this machine has, and whether the configured model fits on it.",
+        epilog="Exit status: 0 it fits, 1 it doesn't or something needs mending, 2 unusable "
+        "arguments. Reads MODEL_PATH, MODEL_DTYPE, MODEL_MAX_TOKENS, TENSOR_PARALLEL_SIZE, "
+        "GPU_MEMORY_UTILIZATION and ICE_PORT_RANGE from the environment.",
+    )
+    parser.add_argument(
+        "--model", help="folder, repository or short name (MODEL_PATH, else the default model)"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of lines")
+    parser.add_argument(
+        "--disk", default="~/models", metavar="DIR", help="where models are kept (~/models)"
+    )
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--record", metavar="DIR", help="keep the raw readings in this folder")
+    source.add_argument("--recording", metavar="DIR", help="judge a recorded machine, not this one")
+    return parser.parse_args(arguments)
+
+
+def _machine(options: argparse.Namespace) -> Machine:
+    if options.recording:
+        if not (Path(options.recording) / "machine.json").is_file():
+            raise Unusable(f"{options.recording} is no recording: it has no machine.json.")
+        return RecordedMachine(Path(options.recording))
+    if options.record:
+        try:
+            return RecordingMachine(LiveMachine(), folder=Path(options.record))
+        except OSError as error:
+            raise Unusable(f"{options.record} can't be written: {error.strerror}.") from error
+    return LiveMachine()
+
+
+def read_wish(settings: Mapping[str, str], *, model: str | None) -> ModelWish:
+    """Return what is to be served, from the model server's settings.
+
+    Raises:
+        Unusable: a setting makes no sense.
+        ModelUnknown: nothing is known of the model.
+    """
+    dtype = settings.get("MODEL_DTYPE", "")
+    if dtype not in {"", "auto", *DTYPE_BYTES}:
+        raise Unusable(f"MODEL_DTYPE must be auto, bfloat16, float16 or float32, not '{dtype}'.")
+    return ModelWish(
+        described=describe(model or settings.get("MODEL_PATH") or DEFAULT_MODEL.name),
+        dtype=dtype,
+        context=_integer(settings, "MODEL_MAX_TOKENS", default=4096, low=256),
+        gpus=_integer(settings, "TENSOR_PARALLEL_SIZE", default=1, low=1),
+        utilization=_share(settings.get("GPU_MEMORY_UTILIZATION") or "0.90"),
+        cpu_cache_bytes=_integer(settings, "VLLM_CPU_KVCACHE_SPACE", default=1, low=1) * _GIB,
+    )
+
+
+def _integer(settings: Mapping[str, str], name: str, *, default: int, low: int) -> int:
+    text = settings.get(name) or str(default)
+    if not re.fullmatch(r"\d{1,9}", text) or int(text) < low:
+        raise Unusable(f"{name} must be a whole number from {low} on, not '{text}'.")
+    return int(text)
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = 0.0
+    if not 0 < share <= 1:
+        raise Unusable(f"GPU_MEMORY_UTILIZATION must be above 0 and at most 1, not '{text}'.")
+    return share
+
+
+def port_range(text: str) -> tuple[int, int] | None:
+    """Return ICE_PORT_RANGE as (low, high), or None where it is empty.
+
+    Raises:
+        Unusable: it is no range.
+    """
+    if not text:
+        return None
+    found = re.fullmatch(r"(\d{1,5})-(\d{1,5})", text)
+    low, high = (int(found[1]), int(found[2])) if found else (0, 0)
+    if not 1024 <= low <= high <= 65535:
+        raise Unusable(f"ICE_PORT_RANGE must be like 40000-40100, within 1024-65535, not '{text}'.")
+    return low, high

@@ -1,0 +1,42 @@
+"""The findings as lines for a terminal, or as one JSON object for a program."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any, Final
+
+from deploy.hardware.judgement import Facts, Finding, ModelVerdict, ModelWish
+
+_MARKS: Final = {"ok": "ok", "warning": "!!", "failed": "NO", "unknown": "??"}
+_INDENT: Final = " " * 14
+
+
+def lines(findings: Sequence[Finding], *, os_name: str) -> list[str]:
+    """Return the report for a person."""
+    text = [f"QwenCam hardware check on {os_name}"]
+    for finding in findings:
+        text.append(f"  {_MARKS[finding.status]}  {finding.group:<7} {finding.found}")
+        if finding.mend:
+            text.append(f"{_INDENT}→ {finding.mend}")
+    return text
+
+
+def as_json(
+    findings: Sequence[Finding], *, facts: Facts, wish: ModelWish, verdict: ModelVerdict
+) -> dict[str, Any]:
+    """Return everything: facts, findings, and the verdict on the model."""
+    return {
+        "device": facts.device,
+        "fits": verdict.fit.fits,
+        "model": {
+            "name": wish.described.name,
+            "source": wish.described.source,
+            "estimated": wish.described.estimated,
+            "shape": asdict(wish.described.shape),
+            "context": wish.context,
+            "place": asdict(verdict.place),
+            "fit": asdict(verdict.fit),
+            "advice": list(verdict.advice),
+        },
+        "facts": asdict(facts),
+        "findings": [asdict(finding) for finding in findings],
+    }

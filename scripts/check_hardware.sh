@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# What this machine has, and whether the configured model fits on it; --help says more.
+#
+#   ./scripts/check_hardware.sh                        for people
+#   ./scripts/check_hardware.sh --json                 for programs
+#   ./scripts/check_hardware.sh --model qwen3-vl-8b    another model than MODEL_PATH
+#
+# Needs nothing but Python 3.11 or newer. Exit status: 0 it fits, 1 it doesn't, 2 unusable arguments.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+for part in say preflight; do
+    # shellcheck source=/dev/null
+    source "scripts/lib/$part.sh"
+done
+
+python=$(find_python)
+exec "$python" -m deploy.hardware "$@"
