@@ -112,7 +112,7 @@ def place_for(wish: ModelWish, facts: Facts) -> Place:
     used = memory[: wish.gpus]
     return Place(
         memory_bytes=min(used),
-        gpus=wish.gpus,
+        gpus=len(used),
         context=wish.context,
         utilization=wish.utilization,
     )
@@ -373,7 +373,7 @@ def judge_fit(wish: ModelWish, facts: Facts) -> Iterable[Finding]:
         yield Finding(
             status="failed",
             group="Model",
-            found=f"TENSOR_PARALLEL_SIZE={wish.gpus} and {len(facts.gpus)} usable GPUs",
+            found=f"TENSOR_PARALLEL_SIZE={wish.gpus}, but there are {len(facts.gpus)} usable GPUs",
             mend=f"Set TENSOR_PARALLEL_SIZE={len(facts.gpus)}.",
         )
     if wish.context > shape.max_context > 0:

@@ -29,8 +29,9 @@ def read_nvidia(machine: Machine) -> VendorReading:
         return VendorReading(gpus=cards, driver=replace(driver, problems=(_no_tool(driver),)))
     gpus, versions = parse_query(output.stdout)
     if output.code != 0 or not gpus:
-        if not cards and output.code != 0 and not driver.version:
+        if not cards and output.code not in {0, None} and not driver.version:
             # The tool is left over, or came with an image: no card, no driver, nothing broken.
+            # One that hangs is another matter: it found a driver to hang in.
             return VendorReading()
         return VendorReading(gpus=cards, driver=replace(driver, problems=(_broken(output),)))
     return VendorReading(

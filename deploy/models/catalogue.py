@@ -6,6 +6,7 @@ No revision is named: the download records the one that it got.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from deploy.models.shape import ModelShape
@@ -197,6 +198,8 @@ KNOWN_MODELS: Final = (
     ),
 )
 DEFAULT_MODEL: Final = KNOWN_MODELS[0]
+# Each known model's folder is in here, called like it.
+MODELS_FOLDER: Final = Path("~/models")
 
 
 def find_model(name: str) -> KnownModel | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deploy.models.catalogue import KnownModel, find_model
+from deploy.models.catalogue import MODELS_FOLDER, KnownModel, find_model
 from deploy.models.shape import ModelShape, ShapeUnknown, shape_of
 
 
@@ -39,6 +39,8 @@ def describe(model: str) -> Described:
     """
     folder = Path(model).expanduser()
     known = find_model(model)
+    if known is not None and model == known.name:
+        folder = MODELS_FOLDER.expanduser() / known.name
     if (folder / "config.json").is_file():
         config = read_config(folder)
         try:

@@ -15,7 +15,7 @@ _GIB: Final = 1024**3
 _GPU_OVERHEAD_BYTES: Final = 2 * _GIB
 _GPU_OVERHEAD_SHARE: Final = 0.03
 # Interpreter, torch's libraries and buffers of vLLM's CPU build.
-_CPU_OVERHEAD_BYTES: Final = 3 * _GIB
+_CPU_OVERHEAD_BYTES: Final = 2 * _GIB
 
 Shortage = Literal["weights", "context", "heads"]
 
