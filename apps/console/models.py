@@ -1,9 +1,12 @@
-"""The audit: who did what, and when. Never what was seen or said."""
+"""The audit: who did what, and when. Never what was seen or said.
+
+Append-only here and, by triggers (migration 0004), in the database.
+"""
 
 from datetime import datetime
 from typing import Any, NoReturn
 
-from django.db import models
+from django.db import models, transaction
 from django.utils import timezone
 
 
@@ -45,7 +48,11 @@ class AuditEntries(models.QuerySet["AuditEntry"]):
 
     def purge(self, *, before: datetime) -> int:
         """Deletes what is older than the operator keeps records; the one way to do so."""
-        return super().filter(at__lt=before)._raw_delete(self.db)
+        with transaction.atomic(using=self.db):
+            permit = AuditPurge.objects.using(self.db).create(before=before)
+            deleted = super().filter(at__lt=before)._raw_delete(self.db)
+            permit.delete()
+        return deleted
 
 
 class AuditEntry(models.Model):
@@ -88,3 +95,19 @@ class AuditEntry(models.Model):
 
     def delete(self, *_: Any, **__: Any) -> NoReturn:
         raise AppendOnly
+
+
+class AuditPurge(models.Model):
+    """Permits the transaction that writes it to delete entries older than `before`.
+
+    The triggers look for one. It is deleted in the same transaction, so no other connection ever
+    sees it.
+    """
+
+    before = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"before {self.before:%Y-%m-%d %H:%M:%S}"

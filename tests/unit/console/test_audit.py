@@ -1,12 +1,18 @@
 """The audit: who did what.
 
-Guards against: an entry that is changed or lost, a name that vanishes with its account, a failed
-login that takes the login down when the audit can't be written, control characters in a log of
-names that strangers typed, content in the audit.
+Guards against: an entry that is changed or lost, also past Django; a name that vanishes with its
+account; a failed login that takes the login down when the audit can't be written; control
+characters in a log of names that strangers typed; content in the audit.
 """
 
 import csv
 import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from django.contrib.auth import authenticate
@@ -20,6 +26,7 @@ from apps.camera_sessions.models import EndReason
 from apps.console import audit
 from apps.console.models import AppendOnly, AuditEntry, Kind
 from apps.live_settings.changes import change_setting
+from tests.postgres import PostgresServer
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -108,6 +115,52 @@ def test_old_entries_go_only_by_the_purge(db):
     audit.record(Kind.LOGIN, subject="new")
     assert AuditEntry.objects.purge(before=border) == 1
     assert AuditEntry.objects.get().subject == "new"
+
+
+@pytest.fixture(params=["SQLite", "PostgreSQL"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """An empty database."""
+    if request.param == "SQLite":
+        yield f"sqlite:///{tmp_path}/audit.sqlite3"
+        return
+    server = PostgresServer()
+    try:
+        server.start()
+        yield server.url
+    finally:
+        server.stop()
+
+
+def test_the_database_itself_refuses_to_change_or_delete_entries(database_url: str):
+    done = subprocess.run(
+        [sys.executable, "-W", "error", Path(__file__).with_name("append_only.py")],
+        env={**os.environ, "DATABASE_URL": database_url},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    is_postgresql = database_url.startswith("postgres")
+    unchanged = "The audit is append-only: no entry is changed."
+    undeleted = "The audit is append-only: only manage.py purge_records deletes entries."
+    assert found == {
+        "update": unchanged,
+        "delete": undeleted,
+        "delete one": undeleted,
+        "replace": unchanged,
+        "truncate": undeleted if is_postgresql else None,
+        "flush": undeleted,
+        "kept": ["old", "older", "young", "gone", "gone"],
+        "purge": "done",
+        "after the purge": ["young", "gone"],
+        "permits left": 0,
+        "delete afterwards": undeleted,
+        "back": "done",
+        "delete without triggers": "done",
+        "forward": "done",
+        "flush of an empty audit": "done",
+        "update at last": unchanged,
+    }
 
 
 def test_an_actors_name_outlives_the_account(operator, entries):
