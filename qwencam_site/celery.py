@@ -4,6 +4,9 @@ import os
 
 from celery import Celery
 
+# Its receivers serve a worker's metrics.
+import qwencam_site.metrics.worker  # noqa: F401
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "qwencam_site.settings")
 
 app = Celery("qwencam")

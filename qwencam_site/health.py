@@ -99,6 +99,12 @@ async def run_check(check: Callable[[], Awaitable[str]]) -> Check:
     return Check(status=status, latency_ms=latency, detail=detail)
 
 
+async def health_checks() -> dict[str, Check]:
+    """Run all checks at once."""
+    results = await asyncio.gather(*(run_check(check) for check in CHECKS.values()))
+    return dict(zip(CHECKS, results, strict=True))
+
+
 def verdict(checks: dict[str, Check]) -> Status:
     """``down`` without database or Redis, ``degraded`` without workers or model, else ``ok``."""
     failed = {name for name, check in checks.items() if check.status != "ok"}
@@ -109,9 +115,8 @@ def verdict(checks: dict[str, Check]) -> Status:
 
 @require_safe
 async def view(request: HttpRequest) -> JsonResponse:
-    """Run all checks at once and answer 200, or 503 when down."""
-    results = await asyncio.gather(*(run_check(check) for check in CHECKS.values()))
-    checks = dict(zip(CHECKS, results, strict=True))
+    """Run all checks and answer 200, or 503 when down."""
+    checks = await health_checks()
     status = verdict(checks)
     body = {
         "status": status,

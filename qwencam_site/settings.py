@@ -103,6 +103,8 @@ ALLOWED_HOSTS = environment.words("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 CSRF_TRUSTED_ORIGINS = environment.words("CSRF_TRUSTED_ORIGINS", "")
 HTTPS_ENABLED = environment.flag("HTTPS_ENABLED", default=False)
 METRICS_ALLOW = environment.networks("METRICS_ALLOW", "127.0.0.1,::1")
+WORKER_METRICS_HOST = environment.text("WORKER_METRICS_HOST", "127.0.0.1")
+WORKER_METRICS_PORT = environment.integer("WORKER_METRICS_PORT", 8200, low=0, high=65_535)
 
 INSTALLED_APPS = [
     "django.contrib.admin",

@@ -5,11 +5,12 @@ from django.urls import include, path
 from drf_spectacular.views import SpectacularJSONAPIView
 
 from qwencam_site import health, views
+from qwencam_site.metrics import page as metrics_page
 
 urlpatterns = [
     path("", views.home, name="home"),
     path("health", health.view, name="health"),
-    path("metrics", views.metrics, name="metrics"),
+    path("metrics", metrics_page.view, name="metrics"),
     path("api/schema", SpectacularJSONAPIView.as_view(), name="schema"),
     path("api/docs", views.api_docs, name="api-docs"),
     path("", include("apps.camera_sessions.urls")),

@@ -1,9 +1,5 @@
 """Routes that belong to the whole platform rather than to one app."""
 
-import os
-from collections.abc import Iterable
-from ipaddress import IPv4Network, IPv6Network, ip_address
-
 from csp.decorators import csp_update
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
@@ -11,11 +7,8 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_safe
-from django_prometheus.exports import ExportToDjangoView
-from prometheus_client import generate_latest
 
 from apps.accounts.browser_logins import login_id
-from apps.chat import server_metrics
 from apps.live_settings.current import current
 
 
@@ -45,25 +38,3 @@ def api_docs(request: HttpRequest) -> HttpResponse:
     if settings.REQUIRE_AUTH and not request.user.is_authenticated:
         return redirect_to_login(request.get_full_path())
     return render(request, "api/docs.html")
-
-
-def is_allowed(address: str, *, allow: Iterable[IPv4Network | IPv6Network]) -> bool:
-    """Return whether ``address`` lies in one of the networks of ``allow``."""
-    try:
-        client = ip_address(address)
-    except ValueError:
-        return False
-    return any(client in network for network in allow)
-
-
-@require_safe
-def metrics(request: HttpRequest) -> HttpResponse:
-    """Prometheus metrics, for the addresses in ``METRICS_ALLOW`` only."""
-    if not is_allowed(request.META.get("REMOTE_ADDR", ""), allow=settings.METRICS_ALLOW):
-        detail = "This address may not read the metrics: see METRICS_ALLOW."
-        return JsonResponse({"error": "forbidden", "detail": detail}, status=403)
-    response: HttpResponse = ExportToDjangoView(request)
-    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-        # What is there then comes from the processes' files: what is read at the scrape lacks.
-        response.write(generate_latest(server_metrics.registry()))
-    return response

@@ -2,6 +2,7 @@
 
 from prometheus_client import Counter
 
+# Series that alerts watch are there from the start: an increase from nothing is none to Prometheus.
 LOGINS_REFUSED = Counter("qwencam_logins_refused", "Logins refused, by error code.", ["code"])
 REQUESTS_THROTTLED = Counter(
     "qwencam_account_requests_throttled",
@@ -11,3 +12,7 @@ REQUESTS_THROTTLED = Counter(
 MAILS_SENT = Counter(
     "qwencam_mails", "Mails handed to the mail server, by outcome (sent, failed).", ["outcome"]
 )
+for _code in ("invalid_credentials", "rate_limited"):
+    LOGINS_REFUSED.labels(_code)
+for _outcome in ("sent", "failed"):
+    MAILS_SENT.labels(_outcome)

@@ -93,6 +93,11 @@ def live_sessions_of(user: User, *, idle_seconds: float) -> QuerySet[CameraSessi
     return _live(timezone.now(), idle_seconds=idle_seconds).filter(user=user)
 
 
+def count_live(*, idle_seconds: float) -> int:
+    """How many sessions are live."""
+    return _live(timezone.now(), idle_seconds=idle_seconds).count()
+
+
 def end_sessions_of(
     user: User, *, reason: EndReason, note: str = "", actor: User | None = None
 ) -> int:

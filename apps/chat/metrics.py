@@ -19,6 +19,22 @@ EVENTS_LOST = Counter(
     "qwencam_events_lost_total", "Hints to other processes that could not be sent."
 )
 ERRORS = Counter("qwencam_errors_total", "Errors told to clients.", ["code"])
+FAILURES = (
+    "busy",
+    "filter_failed",
+    "internal_error",
+    "model_error",
+    "model_timeout",
+    "model_unavailable",
+    "no_frame",
+    "no_stream",
+    "unavailable",
+    "worker_lost",
+)
+"""Errors that are not the asker's. Their series are there from the start: an increase from nothing
+is none to Prometheus."""
+for _code in FAILURES:
+    ERRORS.labels(_code)
 TTFT = Histogram(
     "qwencam_time_to_first_token_seconds",
     "From a question's arrival to the model's first token.",

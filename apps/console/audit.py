@@ -11,6 +11,7 @@ from apps.accounts.models import User
 from apps.accounts.signals import AccountChange, account_changed
 from apps.camera_sessions.models import EndReason
 from apps.camera_sessions.signals import Ending, session_ended
+from apps.console.metrics import AUDIT_FAILED
 from apps.console.models import AuditEntry, Kind
 from apps.live_settings.definitions import DEFINITIONS, Value
 from apps.live_settings.signals import setting_changed
@@ -36,6 +37,7 @@ def record(
             address=address,
         )
     except Exception as error:  # Also what no database takes: an audit must not stop a login.
+        AUDIT_FAILED.inc()
         logger.error("An audit entry (%s) could not be written: %s", kind, type(error).__name__)
 
 

@@ -13,3 +13,7 @@ FILTER_DURATION = Histogram(
     ["filter"],
     buckets=(0.005, 0.01, 0.02, 0.03, 0.04, 0.06, 0.1, 0.25, 0.5, 1, 2.5, 5),
 )
+
+# There from the start: to Prometheus an increase from nothing is none.
+for _filter in ("face_blur", "nsfw"):
+    FRAMES_FILTERED.labels(_filter, "failed")

@@ -61,6 +61,8 @@ set_demo_settings() {
     elif [[ -z ${MODEL_NAME:-} ]]; then
         MODEL_NAME=$(first_model) || fail "No model server answers at VLLM_BASE_URL ($VLLM_BASE_URL)."
     fi
+    # Empty counts as unset, as in all settings; 0 is for none.
+    export WORKER_METRICS_PORT=${WORKER_METRICS_PORT:-$(free_port)}
     export MODEL_NAME=${MODEL_NAME:-qwencam-demo} MODEL_MAX_TOKENS=${MODEL_MAX_TOKENS:-4096}
     export DATABASE_URL=${DATABASE_URL:-sqlite:///$DATA_DIR/db.sqlite3}
     export STATIC_ROOT=${STATIC_ROOT:-$DATA_DIR/static}

@@ -101,6 +101,7 @@ def main() -> None:
         "port": int(os.environ["PORT"]),
         "redis_url": os.environ["REDIS_URL"],
         "vllm_base_url": os.environ["VLLM_BASE_URL"],
+        "worker_metrics_port": int(os.environ["WORKER_METRICS_PORT"]),
         "supervisor_pid": int((data / "run" / "supervisord.pid").read_text()),
         "pids": last_pids(logs / "supervisord.log"),
         "logs": str(logs),

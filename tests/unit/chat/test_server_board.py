@@ -2,14 +2,11 @@
 
 import json
 
-import pytest
-from prometheus_client import generate_latest
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from apps.chat.server_board import BOARD, RedisBoard
-from apps.chat.server_metrics import registry
 from apps.inference.board import ServerNews
 
 
@@ -44,17 +41,3 @@ async def test_without_redis_each_goes_on_alone():
     assert not await nowhere.exchange({"a": ServerNews(0, True)})
     await nowhere.settle("s", "a")
     assert await nowhere.home("s") == ""
-
-
-async def test_operators_see_all_workers_together(redis: Redis):
-    await board(redis, "one").exchange({"a": ServerNews(2, False), "b": ServerNews(0, False)})
-    await board(redis, "two").exchange({"a": ServerNews(3, True), "b": ServerNews(0, False)})
-    page = generate_latest(registry()).decode()
-    assert 'qwencam_model_server_answers{server="a"} 5.0' in page
-    assert 'qwencam_model_server_up{server="a"} 1.0' in page
-    assert 'qwencam_model_server_up{server="b"} 0.0' in page
-
-
-@pytest.mark.usefixtures("settings")
-def test_without_redis_the_metrics_page_still_comes():
-    assert b"qwencam_model_server_up{" not in generate_latest(registry())

@@ -1,0 +1,1 @@
+"""What Prometheus is shown: a page of each web process, and one of each worker."""
