@@ -35,10 +35,14 @@ def secret(name: str) -> str:
 
 
 def database(name: str, default: str) -> dict[str, Any]:
-    """Return Django's settings for the PostgreSQL or SQLite database that a URL names."""
+    """Return Django's settings for the PostgreSQL or SQLite database that a URL names.
+
+    The URL may have a password, so it may come from a file.
+    """
+    given = secret(name) or default
     try:
         with warnings.catch_warnings(action="error"):  # That is how it says "unknown database".
-            config: dict[str, Any] = Env.db_url_config(text(name, default))
+            config: dict[str, Any] = Env.db_url_config(given)
     except Exception:  # What the parser raises is not documented, and its text has the password.
         config = {}
     if not str(config.get("ENGINE", "")).endswith((".postgresql", ".sqlite3")):
@@ -151,6 +155,11 @@ def urls(name: str, default: str, *, schemes: tuple[str, ...]) -> list[str]:
 def url(name: str, default: str, *, schemes: tuple[str, ...]) -> str:
     """Return one URL with one of ``schemes``."""
     return _checked_url(name, text(name, default), schemes=schemes)
+
+
+def secret_url(name: str, default: str, *, schemes: tuple[str, ...]) -> str:
+    """Return one URL with one of ``schemes``; it may come from a file, for its password."""
+    return _checked_url(name, secret(name) or default, schemes=schemes)
 
 
 def _checked_url(name: str, value: str, *, schemes: tuple[str, ...]) -> str:

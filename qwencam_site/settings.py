@@ -61,6 +61,7 @@ PEER_GRACE_SECONDS = environment.number("PEER_GRACE_SECONDS", 8, low=0, high=120
 REQUIRE_AUTH = environment.flag("REQUIRE_AUTH", default=True)
 ALLOW_REGISTRATION = environment.flag("ALLOW_REGISTRATION", default=False)
 SESSION_IDLE_SECONDS = environment.integer("SESSION_IDLE_SECONDS", 3600, low=10, high=604_800)
+DRAIN_SECONDS = environment.number("DRAIN_SECONDS", 20, low=0, high=600)
 SOCKET_SILENCE_SECONDS = environment.number("SOCKET_SILENCE_SECONDS", 12, low=2, high=300)
 MAX_SESSIONS = environment.integer("MAX_SESSIONS", 100, low=1, high=100_000)
 MAX_SESSIONS_PER_USER = environment.integer("MAX_SESSIONS_PER_USER", 5, low=1, high=1000)
@@ -175,7 +176,7 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-REDIS_URL = environment.url(
+REDIS_URL = environment.secret_url(
     "REDIS_URL", "redis://127.0.0.1:6379/0", schemes=("redis", "rediss", "unix")
 )
 REDIS_OPTIONS = redis_options.for_event_loops()

@@ -153,6 +153,7 @@ def light_stack(
         MAX_SESSIONS_PER_USER="100",
         MAX_QUESTIONS_PER_MINUTE="1000",
         TOKEN_REQUESTS_PER_MINUTE="1000",
+        DRAIN_SECONDS="5",
     )
     stack.start(patience=300)
     yield stack

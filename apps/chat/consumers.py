@@ -8,6 +8,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Coroutine
+from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -54,6 +55,7 @@ class SessionConsumer(AsyncWebsocketConsumer):
     def __init__(self) -> None:
         super().__init__()
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._watches: set[asyncio.Task[Any]] = set()
         self._live: LiveMode | None = None
         self._live_task: asyncio.Task[Any] | None = None
         self._joined = False
@@ -144,8 +146,19 @@ class SessionConsumer(AsyncWebsocketConsumer):
         except (RedisError, OSError, DatabaseError) as error:
             logger.warning("A socket left unannounced: %s", type(error).__name__)
 
-    async def restart(self) -> None:
-        """Close because the server restarts: the client comes back at once."""
+    async def restart(self, *, within: float) -> None:
+        """Close because the server restarts: the client comes back at once.
+
+        The questions under way are answered first, those that come meanwhile as well.
+
+        Args:
+            within: longest wait for that, s.
+        """
+        self._stop_live()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                while self._watches:
+                    await asyncio.wait(self._watches)
         await self._close(CloseCode.RESTARTING)
 
     async def _leave(self) -> None:
@@ -267,7 +280,7 @@ class SessionConsumer(AsyncWebsocketConsumer):
         self._feed.follow(chat.id)
         # Not a task of this socket's: cut short, it would leave the question waiting for its frame.
         self.process.run(self._bring_frame(chat))
-        self._own(self._watch.until_ended(self.session_id, chat.id))
+        self._watch_over(chat.id)
         metrics.QUESTIONS.inc()
         await self._say(protocol.Queued(id=chat.id, position=position))
 
@@ -289,7 +302,7 @@ class SessionConsumer(AsyncWebsocketConsumer):
         for message in rest:
             await self._say(message)
         if resume.id in self._feed.followed:
-            self._own(self._watch.until_ended(self.session_id, resume.id))
+            self._watch_over(resume.id)
 
     async def _cancel(self, cancel: protocol.Cancel) -> None:
         question = await self.process.services.questions.load(self.session_id, cancel.id)
@@ -334,7 +347,7 @@ class SessionConsumer(AsyncWebsocketConsumer):
 
     def _follow_live(self, question_id: str) -> None:
         self._feed.follow(question_id)
-        self._own(self._watch.until_ended(self.session_id, question_id))
+        self._watch_over(question_id)
 
     def _stop_live(self) -> None:
         if self._live is not None:
@@ -381,6 +394,12 @@ class SessionConsumer(AsyncWebsocketConsumer):
     async def _end(self, reason: EndReason, *, note: str) -> None:
         await self._say(protocol.Ended(reason=reason.value, note=note or None))
         await self._close(CloseCode.IDLE if reason is EndReason.IDLE else CloseCode.ENDED)
+
+    def _watch_over(self, question_id: str) -> None:
+        """Watch over a question until its end has been told."""
+        watch = self._own(self._watch.until_ended(self.session_id, question_id))
+        self._watches.add(watch)
+        watch.add_done_callback(self._watches.discard)
 
     def _own(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         task = asyncio.create_task(work)

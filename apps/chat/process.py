@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from contextvars import Context
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 from channels.db import database_sync_to_async
@@ -28,6 +29,8 @@ from apps.streaming.peer import PeerSession
 logger = logging.getLogger(__name__)
 
 GOODBYE_SECONDS = 0.3
+CLOSING_SECONDS = 3.0
+"""For what comes after the drain: close frames, streams."""
 
 Scope = MutableMapping[str, Any]
 Application = Callable[[Scope, Any, Any], Awaitable[None]]
@@ -36,8 +39,8 @@ Application = Callable[[Scope, Any, Any], Awaitable[None]]
 class Socket(Protocol):
     """An open WebSocket of this process."""
 
-    async def restart(self) -> None:
-        """Tell the client that the server restarts, and close."""
+    async def restart(self, *, within: float) -> None:
+        """Close with "the server restarts" once its questions have ended, ``within`` s at most."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,16 +83,25 @@ class ChatProcess:
         if error is not None:
             logger.error("An errand of a socket failed: %s", kind_and_place(error))
 
-    async def aclose(self) -> None:
-        """Send every client away, to come back to the server's next life; end all streams."""
-        closing = (socket.restart() for socket in tuple(self.sockets))
-        await asyncio.gather(*closing, return_exceptions=True)
+    async def aclose(self, *, drain: float) -> None:
+        """Send every client away, to come back to the server's next life; end all streams.
+
+        Args:
+            drain: longest wait for the questions under way, s.
+        """
+        await self._close_sockets(within=drain)
+        # Those that were still connecting when the first were asked.
+        await self._close_sockets(within=0)
         for errand in tuple(self.errands):
             errand.cancel()
         # The close frames are still in the server's buffers: give them a moment to leave.
         await asyncio.sleep(GOODBYE_SECONDS)
         await self.relay.aclose()
         await self.host.aclose()
+
+    async def _close_sockets(self, *, within: float) -> None:
+        closing = (socket.restart(within=within) for socket in tuple(self.sockets))
+        await asyncio.gather(*closing, return_exceptions=True)
 
 
 def ask_limits() -> AskLimits:
@@ -171,7 +183,10 @@ class ProcessScope:
             self._process = build_process(self._host)
             self._process.relay.start()
             self._refresher = asyncio.create_task(keep_settings_fresh(), context=Context())
-            before_shutdown(self._process.aclose)
+            drain = settings.DRAIN_SECONDS
+            before_shutdown(
+                partial(self._process.aclose, drain=drain), within=drain + CLOSING_SECONDS
+            )
         scope["chat_process"] = self._process
         scope["media_host"] = self._process.host
         await self._application(scope, receive, send)

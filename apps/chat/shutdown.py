@@ -2,19 +2,20 @@
 
 import asyncio
 import signal
+import sys
 import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-GOODBYE_SECONDS = 3.0
+Work = Callable[[], Coroutine[Any, Any, None]]
 
 
-def before_shutdown(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Have ``work`` awaited when the process is told to stop, while its connections still stand.
+def before_shutdown(work: Work, *, within: float) -> None:
+    """Have ``work`` awaited when the process is asked to stop, while its connections still stand.
 
-    ASGI's lifespan events are for this, but daphne has none. So the signal waits: ``work`` runs
-    first, ``GOODBYE_SECONDS`` at most, then the server's own handler. Off the main thread, where
-    no handler can be set, connections just end.
+    ASGI's lifespan events are for this, but daphne has none. So the signal waits: no new connection
+    is taken, ``work`` runs, ``within`` s at most, and then the server's own handler. Off the main
+    thread, where no handler can be set, connections just end.
     """
     if threading.current_thread() is not threading.main_thread():
         return
@@ -27,7 +28,8 @@ def before_shutdown(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
 
         def begin(number: int = number, stop: Callable[..., Any] = stop) -> None:
             signal.signal(number, stop)  # A second signal stops at once.
-            tasks.add(loop.create_task(_work_then_stop(work, lambda: stop(number, None))))
+            stop_listening()
+            tasks.add(loop.create_task(_work_then_stop(work, within, lambda: stop(number, None))))
 
         signal.signal(
             number,
@@ -35,11 +37,24 @@ def before_shutdown(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         )
 
 
-async def _work_then_stop(
-    work: Callable[[], Coroutine[Any, Any, None]], stop: Callable[[], Any]
-) -> None:
+def stop_listening() -> None:
+    """Take no more connections, where daphne is the server; those there are stay.
+
+    A proxy then goes to another server at once, and nobody begins what would soon be cut short.
+    """
+    reactor: Any = sys.modules.get("twisted.internet.reactor")
+    if reactor is None:
+        return
+    from twisted.internet.interfaces import IListeningPort
+
+    for reader in reactor.getReaders():
+        if IListeningPort.providedBy(reader):
+            reader.stopListening()
+
+
+async def _work_then_stop(work: Work, within: float, stop: Callable[[], Any]) -> None:
     try:
-        async with asyncio.timeout(GOODBYE_SECONDS):
+        async with asyncio.timeout(within):
             await work()
     finally:
         stop()

@@ -19,6 +19,7 @@ from apps.chat.preferences import GenerationConfig
 from apps.chat.process_name import process_name
 from apps.chat.redis_client import async_redis
 from apps.chat.server_board import RedisBoard
+from apps.chat.service_notify import READY, notify
 from apps.chat.services import services
 from apps.chat.worker_loop import worker_loop
 from apps.inference.client import ModelServers
@@ -108,6 +109,7 @@ def start_loop(sender: Any, **_: Any) -> None:
         refresh()
     except DatabaseError as error:  # The loop reads them again every second.
         logger.warning("The live settings can't be read: %s", type(error).__name__)
+    notify(READY)
 
 
 @worker_shutdown.connect

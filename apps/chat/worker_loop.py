@@ -18,6 +18,7 @@ from channels.db import database_sync_to_async
 from apps.chat import presence
 from apps.chat.process_name import process_name
 from apps.chat.redis_client import async_redis
+from apps.chat.service_notify import ALIVE, notify
 from apps.inference.gpus import read_gpus
 from apps.live_settings.current import REFRESH_SECONDS, refresh
 
@@ -76,6 +77,7 @@ class WorkerLoop:
     async def _announce(self) -> None:
         while True:
             try:
+                notify(ALIVE)  # From the loop itself: one that hangs is silent, and restarted.
                 facts = await self._facts()
                 await presence.announce_worker(async_redis(), process_name(), facts)
             except Exception as error:  # Redis may be away; the worker goes on all the same.

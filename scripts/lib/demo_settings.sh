@@ -69,6 +69,8 @@ set_demo_settings() {
     export ALLOWED_HOSTS=${ALLOWED_HOSTS:-$(hosts)}
     export PUBLIC_URL=${PUBLIC_URL:-$(public_url)}
     export DEMO_SCENE=${DEMO_SCENE:-true}
+    # Ctrl-C in a terminal is not an upgrade: little is waited for.
+    export DRAIN_SECONDS=${DRAIN_SECONDS:-1}
     # Cookies over HTTPS only, when it is served; but a browser must not learn that every
     # server on this machine speaks HTTPS.
     [[ -z ${SSL_CERT_PATH:-} ]] || export HTTPS_ENABLED=${HTTPS_ENABLED:-true} HSTS_SECONDS=0

@@ -94,6 +94,42 @@ async def test_a_restarting_server_says_so(
     assert (await watching.ask("What do you see?"))["text"] == "A red star."
 
 
+async def test_a_server_that_stops_finishes_the_answers_under_way(
+    watching: CameraClient, light_stack: Stack, script: Script
+):
+    script.tokens, script.token_seconds = ["One", " two", " three", "."], 0.5
+    question = await watching.send_question("Count.")
+    await watching.wait_for("token", id=question)
+    (daphne,) = light_stack.processes("daphne")
+    daphne.terminate()
+    await asyncio.sleep(0.2)
+    with pytest.raises(OSError):
+        await asyncio.open_connection("127.0.0.1", light_stack.port)
+    assert (await watching.end_of(question))["text"] == "One two three."
+    assert await watching.wait_closed() == 1012
+    await asyncio.to_thread(daphne.wait, 15)
+    await asyncio.to_thread(light_stack.wait_for_health, "ok", patience=30)
+
+
+async def test_a_long_answer_goes_on_in_the_servers_next_life(
+    watching: CameraClient, light_stack: Stack, script: Script
+):
+    """The limit of the drain, five seconds here, cuts the socket, not the answer."""
+    script.tokens, script.token_seconds = ["x"] * 100, 0.1
+    question = await watching.send_question("Count.")
+    await watching.wait_for("token", id=question)
+    (daphne,) = light_stack.processes("daphne")
+    daphne.terminate()
+    assert await watching.wait_closed() == 1012
+    seen = watching.tokens_of(question)[-1]["seq"]
+    assert not [m for m in watching.messages if m["type"] == "response"]
+    await asyncio.to_thread(daphne.wait, 15)
+    await asyncio.to_thread(light_stack.wait_for_health, "ok", patience=30)
+    await watching.open_socket()
+    await watching.send(type="resume", id=question, after=seen)
+    assert (await watching.end_of(question))["text"] == "x" * 100
+
+
 async def test_a_question_right_after_the_web_server_was_killed(
     watching: CameraClient, light_stack: Stack, script: Script
 ):

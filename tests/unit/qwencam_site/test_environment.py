@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,22 @@ def test_a_secret_may_come_from_a_file(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("X_FILE", str(tmp_path / "absent"))
     with pytest.raises(ImproperlyConfigured, match="X_FILE"):
         environment.secret("X")
+
+
+def test_urls_with_passwords_may_come_from_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    file = tmp_path / "url"
+    monkeypatch.setenv("X_FILE", str(file))
+    file.write_text("redis://:secret@redis.example/0\n")
+    given = environment.secret_url("X", "", schemes=("redis",))
+    assert given == "redis://:secret@redis.example/0"
+    file.write_text("postgres://user:secret@db.example/name\n")
+    assert environment.database("X", "")["HOST"] == "db.example"
+    file.write_text("\n")
+    assert environment.database("X", "sqlite:////a/file")["NAME"] == "/a/file"
+    file.unlink()
+    for read in (environment.database, partial(environment.secret_url, schemes=("redis",))):
+        with pytest.raises(ImproperlyConfigured, match="X_FILE can't be read"):
+            read("X", "")
 
 
 @pytest.mark.parametrize("url", ["nonsense", "mysql://u:secret@h/n", "://", "x" * 9])
