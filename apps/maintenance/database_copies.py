@@ -1,0 +1,184 @@
+"""Copies of the whole database in one file, and the way back.
+
+SQLite's own backup of a database in use; PostgreSQL's ``pg_dump`` in its custom format. Restoring
+replaces everything, also tables that the copy does not have, in one transaction: it happens wholly
+or not at all.
+"""
+
+import os
+import shutil
+import sqlite3
+import subprocess
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Final
+
+Database = Mapping[str, Any]
+"""One of Django's ``DATABASES``."""
+
+_SQLITE_MAGIC: Final = b"SQLite format 3\0"
+_POSTGRESQL_MAGIC: Final = b"PGDMP"
+
+# All names before the first drop, since what goes with another has none any more. Nothing of an
+# extension is touched.
+_EMPTY_SCHEMA: Final = """
+DO $$
+DECLARE
+    what text;
+BEGIN
+    FOREACH what IN ARRAY ARRAY(
+        SELECT format('%s %s', kind, name) FROM (
+            SELECT 1 AS rank, oid, oid::regclass::text AS name, CASE relkind
+                WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW'
+                WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END AS kind
+            FROM pg_class
+            WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r','p','v','m','S')
+            UNION ALL
+            SELECT 2, oid, oid::regprocedure::text, 'ROUTINE' FROM pg_proc
+            WHERE pronamespace = current_schema()::regnamespace
+        ) AS things
+        WHERE NOT EXISTS (SELECT FROM pg_depend WHERE objid = things.oid AND deptype = 'e')
+        ORDER BY rank, kind DESC
+    )
+    LOOP
+        BEGIN
+            EXECUTE 'DROP ' || what || ' CASCADE';
+        EXCEPTION WHEN undefined_table OR undefined_function THEN
+            NULL;  -- It went with another.
+        END;
+    END LOOP;
+END $$;
+"""
+
+
+class CopyFailed(Exception):
+    """A copy could not be made or restored; the sentence says why. Nothing has changed."""
+
+
+def back_up(database: Database, *, to: Path) -> None:
+    """Write the database to the new file ``to``, readable by its owner only.
+
+    Raises:
+        CopyFailed: there is such a file already, or the copy can't be made.
+    """
+    if to.exists():
+        raise CopyFailed(f"{to} exists already: name a new file.")
+    partial = to.with_name(f"{to.name}.partial")
+    try:
+        partial.unlink(missing_ok=True)
+        partial.touch(mode=0o600)
+        if _is_sqlite(database):
+            _copy_sqlite(Path(database["NAME"]), partial)
+        else:
+            _dump_postgresql(database, partial)
+        with partial.open("rb") as written:
+            os.fsync(written.fileno())
+        partial.rename(to)
+    except OSError as error:
+        raise CopyFailed(f"{to} can't be written: {error.strerror}.") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def restore(database: Database, *, copy: Path) -> None:
+    """Replace the database's whole content by that of ``copy``. Nobody else may be using it.
+
+    Raises:
+        CopyFailed: it is no whole copy of such a database, or it can't be restored.
+    """
+    try:
+        with copy.open("rb") as file:
+            magic = file.read(len(_SQLITE_MAGIC))
+    except OSError as error:
+        raise CopyFailed(f"{copy} can't be read: {error.strerror}.") from error
+    if _is_sqlite(database):
+        if magic != _SQLITE_MAGIC:
+            raise CopyFailed(f"{copy} is no copy of an SQLite database.")
+        _check_sqlite(copy)
+        _copy_sqlite(copy, Path(database["NAME"]))
+        return
+    if not magic.startswith(_POSTGRESQL_MAGIC):
+        raise CopyFailed(f"{copy} is no copy of a PostgreSQL database (pg_dump -Fc).")
+    _restore_postgresql(database, copy)
+
+
+def _is_sqlite(database: Database) -> bool:
+    return str(database["ENGINE"]).endswith("sqlite3")
+
+
+def _check_sqlite(copy: Path) -> None:
+    try:
+        with closing(sqlite3.connect(copy)) as connection:
+            (verdict,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+    except sqlite3.Error as error:
+        raise CopyFailed(f"{copy} is damaged: {error}.") from error
+    if verdict != "ok":
+        raise CopyFailed(f"{copy} is damaged: {verdict}.")
+
+
+def _copy_sqlite(source: Path, target: Path) -> None:
+    """Copy page by page in one transaction; either may be in use by others."""
+    try:
+        with (
+            closing(sqlite3.connect(source, timeout=20)) as origin,
+            closing(sqlite3.connect(target, timeout=20)) as copy,
+        ):
+            origin.backup(copy)
+    except sqlite3.Error as error:
+        raise CopyFailed(f"SQLite could not copy {source} to {target}: {error}.") from error
+
+
+def _dump_postgresql(database: Database, file: Path) -> None:
+    command = [_program("pg_dump"), "--format=custom", "--no-owner", "--no-privileges"]
+    with file.open("wb") as output:
+        _run(command, database, stdout=output)
+
+
+def _restore_postgresql(database: Database, copy: Path) -> None:
+    script = [_program("pg_restore"), "--no-owner", "--no-privileges", "--file=-", str(copy)]
+    replace = [_program("psql"), "--no-psqlrc", "--quiet", "--single-transaction"]
+    replace += ["--set=ON_ERROR_STOP=1", "--output=/dev/null"]
+    replace += [f"--command={_EMPTY_SCHEMA}", "--file=-"]
+    # To memory first: a damaged file is noticed before anything is dropped. It has no frames and no
+    # conversations, so it is small.
+    statements = _run(script, database, stdout=subprocess.PIPE)
+    _run(replace, database, stdin=statements)
+
+
+def _program(name: str) -> str:
+    found = shutil.which(name)
+    if found is None:
+        raise CopyFailed(f"{name} is not installed: apt-get install postgresql-client.")
+    return found
+
+
+def _run(
+    command: list[str], database: Database, *, stdin: bytes = b"", stdout: Any = None
+) -> bytes:
+    """Run one of PostgreSQL's programs on the database; return what it wrote to a pipe."""
+    done = subprocess.run(  # noqa: S603
+        command,
+        env={**os.environ, **_connection(database)},
+        input=stdin,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    if done.returncode != 0:
+        problem = done.stderr.decode(errors="replace").strip().splitlines()
+        name = Path(command[0]).name
+        raise CopyFailed(f"{name} failed: {problem[0] if problem else done.returncode}")
+    output: bytes = done.stdout or b""
+    return output
+
+
+def _connection(database: Database) -> dict[str, str]:
+    """Return libpq's variables; a password on a command line would be seen by everybody."""
+    names = {"NAME": "DATABASE", "USER": "USER", "PASSWORD": "PASSWORD", "HOST": "HOST"}
+    found = {f"PG{names[key]}": str(database[key]) for key in names if database.get(key)}
+    if database.get("PORT"):
+        found["PGPORT"] = str(database["PORT"])
+    if mode := database.get("OPTIONS", {}).get("sslmode"):
+        found["PGSSLMODE"] = str(mode)
+    return found
