@@ -11,6 +11,7 @@
 #   TENSOR_PARALLEL_SIZE     GPUs to spread the model over (1)
 #   VLLM_HOST, VLLM_PORT     where it listens              (127.0.0.1, 8100)
 #   VLLM_API_KEY             asked of every client; never on a command line
+#   VLLM_API_KEY_FILE        the same from a file
 #   VLLM_DEVICE              cpu, cuda or rocm             (what the installed torch was built for)
 #   VLLM_PYTHON              interpreter that has vLLM     (.venv-vllm, else python3)
 #   VLLM_ROCM_USE_AITER      1 takes AMD's kernels, and the attention that uses them  (0)
@@ -22,6 +23,12 @@
 # Further arguments go to vLLM as they are. No prompt, answer or image is ever logged.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+if [[ -n ${VLLM_API_KEY_FILE:-} ]]; then
+    VLLM_API_KEY=$(<"$VLLM_API_KEY_FILE") || fail "VLLM_API_KEY_FILE can't be read: $VLLM_API_KEY_FILE."
+    export VLLM_API_KEY
+fi
+[[ -n ${VLLM_API_KEY:-} ]] || unset VLLM_API_KEY
 
 python=${VLLM_PYTHON:-}
 [[ -n $python ]] || { [[ -x .venv-vllm/bin/python ]] && python=.venv-vllm/bin/python; } || python=python3

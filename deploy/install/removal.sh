@@ -1,0 +1,33 @@
+# --uninstall: everything of ours, in the order in which nothing is used any more.
+# shellcheck shell=bash
+
+uninstall() {
+    local unit group
+    step "Stop and disable the services"
+    run systemctl stop 'qwen-webrtc@*.service'
+    run systemctl stop qwencam.target 'qwen-*.service'
+    for unit in $(enabled_web_units) qwen-worker.service qwen-beat.service qwen-vllm.service qwen-redis.service qwencam.target; do
+        [[ ! -e $UNITS/$unit && $unit != *@* ]] || run systemctl disable -q "$unit"
+    done
+    step "Remove units and program"
+    run find "$UNITS" -maxdepth 1 \( -name 'qwen-*.service' -o -name 'qwencam.target*' \) -exec rm -rf {} +
+    run rm -f /usr/local/sbin/qwencam-manage /etc/tmpfiles.d/qwencam.conf /etc/sysusers.d/qwencam.conf
+    run systemctl daemon-reload
+    run systemctl reset-failed
+    run rm -rf "$PREFIX"/{releases,environments,bin,logs,current,current.new} /var/cache/qwen-vllm
+    run rmdir --ignore-fail-on-non-empty "$PREFIX"
+    if [[ $PURGE == false ]]; then
+        say "Kept: settings and secrets in $SETTINGS, data and backups in $DATA, models in /var/lib/qwen-vllm, and the users they belong to. --uninstall --purge removes these too."
+        return
+    fi
+    step "Remove settings, data and users"
+    run rm -rf "$SETTINGS" "$DATA" /var/lib/qwen-vllm
+    for unit in qwencam qwen-vllm; do
+        ! getent passwd "$unit" >/dev/null || run userdel "$unit"
+        ! getent group "$unit" >/dev/null || run groupdel "$unit"
+    done
+    for group in $MADE_GROUPS; do
+        ! getent group "$group" >/dev/null || run groupdel "$group"
+    done
+    say "Nothing is left here. A PostgreSQL database or a Redis of your own is as it was."
+}

@@ -1,0 +1,57 @@
+# How each step is printed, carried out or only shown, and how a failure ends.
+# shellcheck shell=bash
+
+STEP=
+BACKGROUND=
+SAID=false
+SCRATCH=$(mktemp -d)
+
+step() {
+    STEP=$1
+    say "» $1"
+}
+
+# run COMMAND...: does it, or prints it in a dry run.
+run() {
+    if [[ $DRY_RUN == true ]]; then
+        say "    $(printf '%q ' "$@")"
+    else
+        "$@"
+    fi
+}
+
+# write FILE MODE: what comes on standard input, unless the file has it already.
+write() {
+    cat >"$SCRATCH/written"
+    ! cmp -s "$SCRATCH/written" "$1" || return 0
+    if [[ $DRY_RUN == true ]]; then
+        say "    write $1 (mode $2)"
+    else
+        install -D -m "$2" "$SCRATCH/written" "$1"
+    fi
+}
+
+# fail SENTENCE: says's own, and remembers that there was one.
+fail() {
+    SAID=true
+    printf '%s\n' "$*" >&2
+    exit 1
+}
+
+finish() {
+    local status=$?
+    trap - EXIT INT TERM HUP
+    [[ -z $BACKGROUND ]] || kill "$BACKGROUND" 2>/dev/null || true
+    if ((status != 0)) && [[ -n $GO_BACK_TO ]]; then
+        go_back || say "Going back failed as well: mend what is said above, and run this again." >&2
+    fi
+    rm -rf "$SCRATCH"
+    if ((status != 0)) && [[ $SAID == false && -n $STEP ]]; then
+        say "\"$STEP\" failed: see above. Mend it and run the same command again: it goes on there." >&2
+    fi
+    exit "$status"
+}
+GO_BACK_TO=
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP

@@ -1,0 +1,181 @@
+"""A small Linux host of a test's own: systemd as PID 1 in namespaces, by systemd-nspawn.
+
+``/usr`` is this machine's, read-only; ``/etc``, ``/var``, ``/opt`` and ``/srv`` are its own, and the
+network is shared. What it runs ends with the test, also when the test is killed.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import psutil
+
+VERSION = f"python{sys.version_info.major}.{sys.version_info.minor}"
+_HIDDEN = sys.base_prefix.startswith(("/root/", "/home/"))
+PYTHON_HOME = Path("/opt/python" if _HIDDEN else sys.base_prefix)
+"""Where it has the interpreter of the tests: services see nothing below /root or /home."""
+_COPIED = (
+    "alternatives", "debian_version", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime",
+    "login.defs", "nsswitch.conf", "pam.d", "postgresql-common", "protocols", "security", "services",
+    "ssl",
+)  # fmt: skip
+_QUIET = (
+    "console-getty.service", "dbus.service", "dbus.socket", "getty.target", "systemd-logind.service",
+    "systemd-networkd.service", "systemd-resolved.service", "systemd-timesyncd.service",
+    "systemd-user-sessions.service", "systemd-update-utmp.service", "systemd-binfmt.service",
+)  # fmt: skip
+_PASSWD = "root:x:0:0:root:/root:/bin/bash\nnobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n"
+_GROUP = "root:x:0:\nshadow:x:42:\ntty:x:5:\nnogroup:x:65534:\n"
+
+
+def why_not() -> str:
+    """Return why no host can be booted here; empty where one can."""
+    if os.geteuid() != 0:
+        return "Only root can boot a systemd in namespaces: run the tests as root, or in CI."
+    if shutil.which("systemd-nspawn") is None:
+        return "systemd-nspawn is not installed: ./scripts/test.sh installs it."
+    return ""
+
+
+class BootedHost:
+    """One host.
+
+    Args:
+        folder: where its files are.
+        binds: folders of this machine that it sees read-only, by their path there.
+    """
+
+    def __init__(self, folder: Path, *, binds: Mapping[str, Path]) -> None:
+        self.root = folder / "root"
+        self._binds = {"/usr": Path("/usr"), **binds}
+        if not PYTHON_HOME.is_relative_to("/usr"):
+            self._binds[str(PYTHON_HOME)] = Path(sys.base_prefix)
+        self._console = folder / "console"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._pid = 0
+
+    def boot(self) -> None:
+        """Start it and wait until its systemd is there."""
+        self._make_root()
+        binds = [f"--bind-ro={source}:{target}" for target, source in self._binds.items()]
+        command = [
+            *("setpriv", "--pdeathsig", "KILL", "--", "unshare", "--mount", "--propagation", "private"),
+            *("systemd-nspawn", "-D", str(self.root), "--boot", "--keep-unit", "--register=no"),
+            *("--link-journal=no", "--console=pipe", "--quiet", "--resolv-conf=copy-host"),
+            *(f"--tmpfs=/usr/local:mode=755", *binds, "systemd.unit=multi-user.target"),
+        ]  # fmt: skip
+        with self._console.open("wb") as console:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=console, stderr=console
+            )
+        self._wait_until_up()
+
+    def _make_root(self) -> None:
+        root = self.root
+        for name in ("dev", "etc/systemd/system", "opt", "proc", "root", "run", "srv", "sys", "tmp", "usr", "var/log"):
+            (root / name).mkdir(parents=True, exist_ok=True)
+        for name in ("bin", "sbin", "lib", "lib64"):
+            if Path("/", name).is_symlink():
+                (root / name).symlink_to(f"usr/{name}")
+        (root / "tmp").chmod(0o1777)
+        for name in _COPIED:
+            source = Path("/etc", name)
+            if source.is_dir():
+                shutil.copytree(source, root / "etc" / name, symlinks=True)
+            elif source.exists():
+                shutil.copy2(source, root / "etc" / name)
+        shutil.copy("/usr/lib/os-release", root / "etc/os-release")
+        for unit in _QUIET:
+            (root / "etc/systemd/system" / unit).symlink_to("/dev/null")
+        files = {"passwd": _PASSWD, "group": _GROUP, "shadow": "root:*:1::::::\n", "machine-id": "",
+                 "hostname": "booted\n", "hosts": "127.0.0.1 localhost booted\n"}
+        for name, content in files.items():
+            (root / "etc" / name).write_text(content)
+
+        # An interpreter that has moved finds its library there, before the system's.
+        (root / "etc/ld.so.conf.d/000-tests.conf").write_text(f"{PYTHON_HOME}/lib\n")
+
+    def _wait_until_up(self) -> None:
+        deadline = time.monotonic() + 60
+        while True:
+            assert self._process is not None
+            over = self._process.poll() is not None or time.monotonic() > deadline
+            assert not over, f"The host does not boot:\n{self._console.read_text()[-3000:]}"
+            self._pid = self._find_init()
+            if self._pid and self.run("systemctl", "is-system-running", check=False).stdout.strip() in {
+                "running",
+                "degraded",
+            }:
+                self.run("ldconfig")
+                return
+            time.sleep(0.1)
+
+    def _find_init(self) -> int:
+        assert self._process is not None
+        for process in psutil.Process(self._process.pid).children(recursive=True):
+            if process.name() == "systemd":
+                return process.pid
+        return 0
+
+    def run(
+        self, *command: str, check: bool = True, timeout: float = 600, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command there as root; its output and its errors are in ``stdout`` together."""
+        enter = ["nsenter", f"--target={self._pid}", "--mount", "--uts", "--ipc", "--pid", "--root", "--wd"]
+        path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin"
+        done = subprocess.run(
+            [*enter, "--", *command],
+            env={"PATH": path, "HOME": "/root", "LANG": "C.UTF-8", **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=timeout,
+        )
+        assert not check or done.returncode == 0, f"{command}: {done.returncode}\n{done.stdout}"
+        return done
+
+    def property(self, unit: str, name: str) -> str:
+        """Return one property of a unit, as ``systemctl show`` has it."""
+        return self.run("systemctl", "show", "--value", "-p", name, unit).stdout.strip()
+
+    def journal(self, lines: int = 80) -> str:
+        """Return the end of the journal, for messages of failed tests."""
+        return self.run("journalctl", "-n", str(lines), "--no-pager", check=False).stdout
+
+    def end(self) -> None:
+        """Kill it with all it runs."""
+        if self._process is None:
+            return
+        if self._pid:
+            os.kill(self._pid, signal.SIGKILL)
+        self._process.kill()
+        self._process.wait()
+        self._process = None
+
+
+def environment_like(path: str, *, root: Path, of: Path) -> dict[str, Path]:
+    """Make the Python environment ``path`` of a host with the packages of another one.
+
+    Args:
+        root: the host's files.
+        of: the other environment.
+
+    Returns:
+        What the host must see besides, by its path there: the packages and the interpreter.
+    """
+    folder = root / path.removeprefix("/")
+    packages = Path("lib", VERSION, "site-packages")
+    (folder / "bin").mkdir(parents=True)
+    (folder / packages).mkdir(parents=True)
+    for name in ("python", "python3", VERSION):
+        (folder / "bin" / name).symlink_to(PYTHON_HOME / "bin" / VERSION)
+    (folder / "pyvenv.cfg").write_text(
+        f"home = {PYTHON_HOME}/bin\ninclude-system-site-packages = false\n"
+    )
+    return {f"{path}/{packages}": of.resolve() / packages}
