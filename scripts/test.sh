@@ -24,6 +24,7 @@ find_python >/dev/null
 [[ -e $VENV/.installed-dev ]] || need_disk . 1500
 install_lock "Installing the platform" requirements.txt
 install_lock "Installing the test tools" deploy/requirements/dev.txt
+install_download
 bin=$PWD/$VENV/bin
 
 # stage NAME COMMAND...: runs it, tells how long it took, and ends the run if it fails.

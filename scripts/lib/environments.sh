@@ -1,4 +1,4 @@
-# The two virtual environments: the platform's (.venv) and vLLM's own (.venv-vllm).
+# The virtual environments: the platform's (.venv), vLLM's (.venv-vllm), the downloads' (.venv-download).
 # shellcheck shell=bash
 
 VENV=.venv
@@ -110,6 +110,12 @@ install_lock() {
     log=$LOG_DIR/install-$mark.log
     with_progress "$text" "$log" pip_install "$VENV" --no-deps -r "$lock" || install_failed "$log"
     stamp_of "$lock" >"$VENV/.installed-$mark"
+}
+
+# install_download: the clients of the hubs that models come from.
+install_download() {
+    local VENV=.venv-download # install_lock's
+    install_lock "Installing the download clients" deploy/requirements/download.txt
 }
 
 # pip_install_vllm: torch first. Where pip's own configuration has no CPU build, from PyTorch's index.

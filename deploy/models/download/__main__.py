@@ -1,0 +1,181 @@
+"""``python -m deploy.models.download``, by ``scripts/download_model.sh``; ``--help`` says how."""
+
+import argparse
+import os
+import signal
+import sys
+from pathlib import Path
+
+from deploy.models.download.errors import DownloadError
+from deploy.models.download.progress import amount
+from deploy.models.download.record import read_record
+from deploy.models.download.request import SOURCES, Request, request_for
+from deploy.models.download.snapshot import Hub, Snapshot, needed_by_vllm
+from deploy.models.download.transfer import arrived, need_room, partial_of, transfer
+from deploy.models.download.verification import verify
+
+COMMAND = "scripts/download_model.sh"
+INTERRUPTED = 128 + signal.SIGINT
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog=COMMAND,
+        description="Downloads a model that vLLM can serve, checks it, and says where it is. "
+        "Run again it goes on where it was cut off, or finds the model there.",
+        epilog="A token, where the hub wants one: HF_TOKEN or HF_TOKEN_FILE "
+        "(MODELSCOPE_API_TOKEN). A mirror: HF_ENDPOINT.",
+    )
+    parser.add_argument(
+        "name", nargs="?", help="a known name, or OWNER/REPOSITORY (default: qwen2.5-vl-32b)"
+    )
+    parser.add_argument("--revision", help="a branch, tag or commit (default: the main branch)")
+    parser.add_argument("--to", type=Path, metavar="FOLDER", help="(default: ~/models/NAME)")
+    parser.add_argument("--source", choices=SOURCES, default="huggingface")
+    parser.add_argument(
+        "--verify", action="store_true", help="check a folder that is there, without a network"
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="say what would be downloaded, and whether it fits"
+    )
+    return parser.parse_args(arguments)
+
+
+def open_hub(source: str) -> Hub:
+    """Return the hub's client; ``DownloadError`` where it is not installed."""
+    # Read as the clients are imported: they ask for the model and for nothing else, and leave
+    # progress to us.
+    os.environ |= {"HF_HUB_DISABLE_TELEMETRY": "1", "TQDM_DISABLE": "1"}
+    try:
+        if source == "modelscope":
+            from deploy.models.download.modelscope import ModelScopeHub
+
+            return ModelScopeHub()
+        from deploy.models.download.huggingface import HuggingFaceHub
+
+        return HuggingFaceHub()
+    except ModuleNotFoundError as error:
+        raise DownloadError(f"{error.name} is not installed: use {COMMAND}.") from error
+
+
+def read_token_file() -> None:
+    """Let the client find the token of HF_TOKEN_FILE; an HF_TOKEN in the environment wins."""
+    path = os.environ.get("HF_TOKEN_FILE")
+    if not path or os.environ.get("HF_TOKEN"):
+        return
+    try:
+        os.environ["HF_TOKEN"] = Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DownloadError(f"HF_TOKEN_FILE can't be read: {path}.") from error
+
+
+def is_there(request: Request) -> bool:
+    """Say whether the whole model is there already; ``DownloadError`` if something else is.
+
+    A model of which a file is gone is made a partial one again, so that only this file is fetched.
+    """
+    folder = request.folder
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return False
+    record = read_record(folder) if folder.is_dir() else None
+    if record is None:
+        raise DownloadError(
+            f"{folder} holds something that this script did not download: choose another folder "
+            "with --to, or move it away."
+        )
+    if not record.answers(
+        source=request.source, repository=request.repository, revision=request.revision
+    ):
+        raise DownloadError(
+            f"{folder} holds {record.repository} at {record.revision} ({record.commit[:12]}): "
+            "choose another folder with --to, or move it away."
+        )
+    if not record.missing(folder):
+        return True
+    partial = partial_of(folder)
+    if partial.exists():
+        raise DownloadError(f"{folder} lacks files and {partial} is there as well: delete one.")
+    folder.rename(partial)
+    return False
+
+
+def look_up(hub: Hub, request: Request) -> Snapshot:
+    """Return what is to be fetched; ``DownloadError`` if the repository is nothing for vLLM."""
+    whole = hub.snapshot(request.repository, revision=request.revision)
+    files = needed_by_vllm(whole.files)
+    names = {file.path for file in files}
+    if "config.json" not in names or not any(name.endswith(".safetensors") for name in names):
+        raise DownloadError(
+            f"{request.repository} is no model that vLLM can serve: it lacks config.json or "
+            "*.safetensors."
+        )
+    return Snapshot(
+        source=whole.source,
+        repository=whole.repository,
+        revision=whole.revision,
+        commit=whole.commit,
+        files=files,
+    )
+
+
+def download(request: Request, *, dry_run: bool) -> None:
+    """Bring the model into its folder, or only say what that would take."""
+    read_token_file()
+    if is_there(request):
+        print(f"{request.repository} is in {request.folder} already. {COMMAND} --verify checks it.")
+        return
+    hub = open_hub(request.source)
+    snapshot = look_up(hub, request)
+    print(
+        f"{snapshot.repository} at {snapshot.revision} ({snapshot.commit[:12]}): "
+        f"{len(snapshot.files)} files, {amount(snapshot.size)}, into {request.folder}",
+        flush=True,
+    )
+    if dry_run:
+        for file in snapshot.files:
+            print(f"  {amount(file.size):>10}  {file.path}")
+        partial = partial_of(request.folder)
+        need_room(snapshot, folder=partial, present=arrived(hub, snapshot, partial=partial))
+        return
+    transfer(hub, snapshot, target=request.folder)
+    print(f"Checked and complete: {request.folder}")
+
+
+def check(request: Request) -> None:
+    """Verify the model's folder, offline."""
+    if not request.folder.is_dir():
+        raise DownloadError(f"{request.folder} is not there: download it with {COMMAND} first.")
+    count = verify(
+        request.folder,
+        again=f"{COMMAND} {request.repository} --to {request.folder}",
+        on_file=lambda name: print(f"Checking {name} …", flush=True),
+    )
+    print(f"{request.folder} is complete and undamaged: {count} files.")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = parse(arguments)
+    try:
+        request = request_for(
+            options.name, revision=options.revision, to=options.to, source=options.source
+        )
+        if options.verify:
+            check(request)
+        else:
+            download(request, dry_run=options.dry_run)
+    except DownloadError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nStopped. What has arrived is kept: run this again to go on.", file=sys.stderr)
+        return INTERRUPTED
+    return 0
+
+
+if __name__ == "__main__":
+    status = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Threads may still be reading from the hub. Nobody waits for them: what they have written is
+    # good to go on from.
+    os._exit(status)

@@ -1,0 +1,136 @@
+"""The download's parts without a hub: which files, which folder, what a check finds."""
+
+import pytest
+
+from deploy.models.download.__main__ import main
+from deploy.models.download.errors import DownloadError
+from deploy.models.download.progress import progress_line
+from deploy.models.download.record import Record, read_record, write_record
+from deploy.models.download.request import known_names, request_for
+from deploy.models.download.snapshot import RemoteFile, needed_by_vllm
+from deploy.models.download.verification import verify
+from tests.unit.models.model_repository import BIG, SMALL, make_repository
+
+
+def needed(*names):
+    return {file.path for file in needed_by_vllm(RemoteFile(path=name, size=1) for name in names)}
+
+
+def test_only_what_vllm_reads_is_needed():
+    assert needed(
+        "config.json", "model.safetensors", "merges.txt", "chat_template.jinja", "LICENSE.txt"
+    ) == {"config.json", "model.safetensors", "merges.txt", "chat_template.jinja", "LICENSE.txt"}
+    assert (
+        needed("pytorch_model.bin", "model.pth", "a.gguf", "modeling.py", ".gitattributes") == set()
+    )
+
+
+def test_a_path_that_leads_elsewhere_is_never_needed():
+    assert (
+        needed("../config.json", "/etc/config.json", "onnx/config.json", "a\\config.json") == set()
+    )
+
+
+def test_a_second_copy_of_the_weights_is_not_needed():
+    assert needed("model.safetensors", "consolidated.safetensors") == {"model.safetensors"}
+    assert needed("consolidated.safetensors") == {"consolidated.safetensors"}
+
+
+def test_the_default_and_the_known_names(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    request = request_for(None, source="huggingface")
+    assert request.repository == "Qwen/Qwen2.5-VL-32B-Instruct"
+    assert request.folder == tmp_path / "models" / "qwen2.5-vl-32b"
+    assert request == request_for("qwen/qwen2.5-vl-32b-instruct", source="huggingface")
+    assert "qwen2.5-vl-7b" in known_names()
+
+
+def test_a_repository_of_the_same_name_is_another_one(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    request = request_for("somebody/Qwen2.5-VL-7B-Instruct", source="huggingface")
+    assert request.repository == "somebody/Qwen2.5-VL-7B-Instruct"
+    assert request.folder == tmp_path / "models" / "qwen2.5-vl-7b-instruct"
+
+
+@pytest.mark.parametrize("name", ["qwen9", "a/b/c", "../x", "a/..", "-x/y", "a b/c"])
+def test_what_is_no_model(name):
+    with pytest.raises(DownloadError, match="is no model: give OWNER/REPOSITORY, or one of"):
+        request_for(name, source="huggingface")
+
+
+def test_a_record_answers_for_its_branch_and_commit(tmp_path):
+    record = Record(
+        source="huggingface",
+        repository="Acme/Tiny",
+        revision="v1",
+        commit="abc",
+        sizes={"gone": 1},
+    )
+    write_record(tmp_path, record=record)
+    assert read_record(tmp_path) == record
+    for revision, answers in ((None, True), ("v1", True), ("abc", True), ("v2", False)):
+        assert (
+            record.answers(source="huggingface", repository="acme/tiny", revision=revision)
+            is answers
+        )
+    assert not record.answers(source="modelscope", repository="Acme/Tiny", revision=None)
+    assert record.missing(tmp_path) == ["gone"]
+    (tmp_path / "SOURCE.json").write_text("[]")
+    assert read_record(tmp_path) is None
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder as a download leaves it, with sums of its own."""
+    from deploy.models.download.checksums import sha256_of, write_sums
+
+    folder = make_repository(tmp_path / "model")
+    names = [path.name for path in folder.iterdir() if path.is_file()]
+    write_sums(folder, sums={name: sha256_of(folder / name) for name in names})
+    return folder
+
+
+def damage(folder):
+    seen = []
+    with pytest.raises(DownloadError) as caught:
+        verify(folder, again="COMMAND", on_file=seen.append)
+    return str(caught.value)
+
+
+def test_a_flipped_byte_is_found_offline(folder):
+    content = bytearray((folder / BIG).read_bytes())
+    content[100_000] ^= 1
+    (folder / BIG).write_bytes(content)
+    assert damage(folder) == (
+        f"{folder / BIG} is damaged: its SHA-256 is not the one in SHA256SUMS. Delete this file "
+        "and fetch it again with COMMAND."
+    )
+
+
+def test_a_missing_file_and_one_too_many_are_found_offline(folder):
+    (folder / SMALL).rename(folder / "other.safetensors")
+    assert damage(folder) == f"{folder / SMALL} is missing: fetch it with COMMAND."
+    (folder / "other.safetensors").rename(folder / SMALL)
+    (folder / "extra.safetensors").touch()
+    assert damage(folder) == f"{folder / 'extra.safetensors'} is not in SHA256SUMS: delete it."
+
+
+def test_sums_that_are_none(folder):
+    (folder / "SHA256SUMS").write_text("no checksum\n")
+    assert damage(folder) == f"{folder / 'SHA256SUMS'} has a line that is no checksum."
+    (folder / "SHA256SUMS").unlink()
+    assert damage(folder) == f"{folder / 'SHA256SUMS'} is missing or can't be read."
+
+
+def test_a_folder_that_is_not_there(tmp_path, capsys):
+    assert main(["qwen2.5-vl-7b", "--verify", "--to", str(tmp_path / "none")]) == 1
+    assert capsys.readouterr().err == (
+        f"{tmp_path / 'none'} is not there: download it with scripts/download_model.sh first.\n"
+    )
+
+
+def test_progress_says_how_far_how_fast_how_long():
+    line = progress_line(12_300_000_000, total=66_900_000_000, rate=85_000_000)
+    assert line == "12.3 GB of 66.9 GB (18 %), 85.0 MB/s, 11 min left"
+    assert progress_line(0, total=1000, rate=0) == "0 bytes of 1.0 kB (0 %), 0 bytes/s"
+    assert progress_line(1000, total=1000, rate=5) == "1.0 kB have arrived, checking …"
