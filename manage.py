@@ -1,14 +1,18 @@
 #!/usr/bin/env python
 """Django's command line for maintainers.
 
-A wrong setting is one sentence and exit code 1, whichever command was asked for.
+A wrong setting is one sentence and exit code 1, whichever command was asked for. Beside a
+quickstart no settings need to be given.
 """
 
 import os
 import sys
+from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
+
+from qwencam_site import quickstart_settings
 
 INTERRUPTED = 130  # what shells report for Ctrl-C: 128 + SIGINT
 
@@ -16,6 +20,7 @@ INTERRUPTED = 130  # what shells report for Ctrl-C: 128 + SIGINT
 def main() -> None:
     """Run the command named on the command line."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "qwencam_site.settings")
+    quickstart_settings.adopt(Path(__file__).resolve().parent, environment=os.environ)
     try:
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as error:

@@ -1,6 +1,10 @@
 #!/usr/bin/env bash
 # QwenCam on this machine, from nothing to a URL. Ctrl-C ends all that it started and nothing else.
 #
+#   --https              for phones: a certificate by a local authority, other machines let in
+#   --help               this text
+#
+# From the environment:
 #   PORT=8000            where the page is
 #   HOST=127.0.0.1       0.0.0.0 lets other machines in
 #   DATA_DIR=var         database, logs, generated secrets
@@ -18,6 +22,18 @@ for part in say preflight environments redis demo_settings; do
     source "scripts/lib/$part.sh"
 done
 
+HTTPS=false
+while (($#)); do
+    case $1 in
+        --https) HTTPS=true ;;
+        -h | --help)
+            sed -n '2,/^set /{/^set /!s/^# \{0,1\}//p}' scripts/quickstart.sh
+            exit
+            ;;
+        *) fail "There is no option $1: see --help." ;;
+    esac
+    shift
+done
 export PORT=${PORT:-8000} HOST=${HOST:-127.0.0.1}
 # Others keep out of a folder that is made here; one that exists keeps its rights.
 : "${DATA_DIR:=var}"
@@ -74,6 +90,7 @@ umask 077
 export PYTHON=$PWD/$VENV/bin/python
 load_or_make_secrets "$DATA_DIR/env"
 set_demo_settings
+"$PYTHON" -m qwencam_site.quickstart_settings # For manage.py, beside it.
 
 manage() { "$PYTHON" manage.py "$@" || fail "manage.py $1 failed: its message is above."; }
 manage migrate --verbosity 0

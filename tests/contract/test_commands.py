@@ -2,7 +2,10 @@
 
 import asyncio
 import json
+import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +13,7 @@ import httpx
 import pytest
 
 from tests.camera_client import CameraClient
-from tests.stack import Stack
+from tests.stack import ROOT, Stack
 
 
 def told(stack: Stack, *arguments: str, code: int = 0, **settings: str) -> Any:
@@ -29,6 +32,14 @@ def accepting(light_stack: Stack) -> Iterator[Stack]:
     """The stack, which accepts sessions again afterwards whatever happened."""
     yield light_stack
     light_stack.manage("drain", "off", "--notice", "")
+
+
+def test_commands_beside_a_quickstart_need_no_settings(light_stack: Stack):
+    asked = {"PATH": os.environ["PATH"], "DATA_DIR": str(light_stack.data_dir)}
+    command = [sys.executable, "-W", "error", "manage.py", "drain", "status", "--json"]
+    done = subprocess.run(command, cwd=ROOT, env=asked, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["draining"] is False
 
 
 async def test_a_session_from_its_token_to_its_end(accepting: Stack):

@@ -1,0 +1,60 @@
+"""The settings that ``scripts/quickstart.sh`` has made up, for commands that run beside it.
+
+The quickstart exports its settings to its own processes only. It also keeps them in its data
+folder, for its user alone to read, so that ``manage.py`` finds them without being given any. They
+are read only where nobody has set up the platform otherwise: the environment and ``.env`` come
+first.
+"""
+
+import json
+import os
+import re
+from collections.abc import MutableMapping
+from pathlib import Path
+from typing import Final
+
+SETTING: Final = re.compile(r"^([A-Z][A-Z0-9_]*)=", re.MULTILINE)
+"""How ``env.example`` and ``.env`` name a setting."""
+_KEY: Final = "DJANGO_SECRET_KEY"
+
+
+def settings_file(data_dir: str | Path) -> Path:
+    """Return where the quickstart with this data folder keeps its settings."""
+    return Path(data_dir) / "run" / "settings.json"
+
+
+def keep(root: Path, *, data_dir: Path, environment: MutableMapping[str, str]) -> None:
+    """Write every setting that ``env.example`` names and the environment has."""
+    names = SETTING.findall((root / "env.example").read_text(encoding="utf-8"))
+    kept = {name: environment[name] for name in names if environment.get(name)}
+    file = settings_file(data_dir)
+    partial = file.with_suffix(".partial")
+    partial.touch(mode=0o600)
+    partial.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+    partial.replace(file)
+
+
+def adopt(root: Path, *, environment: MutableMapping[str, str]) -> None:
+    """Take the kept settings into an environment that names no secret key, what it says winning."""
+    if environment.get(_KEY) or environment.get(f"{_KEY}_FILE") or _configured(root / ".env"):
+        return
+    try:
+        kept = json.loads(
+            settings_file(environment.get("DATA_DIR") or root / "var").read_text(encoding="utf-8")
+        )
+    except (OSError, ValueError):  # None was started here, or this user may not read it.
+        return
+    for name, value in kept.items():
+        environment.setdefault(name, value)
+
+
+def _configured(dotenv: Path) -> bool:
+    try:
+        names = SETTING.findall(dotenv.read_text(encoding="utf-8"))
+    except OSError:
+        return False
+    return bool({_KEY, f"{_KEY}_FILE"}.intersection(names))
+
+
+if __name__ == "__main__":
+    keep(Path.cwd(), data_dir=Path(os.environ["DATA_DIR"]), environment=os.environ)

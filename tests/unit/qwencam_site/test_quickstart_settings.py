@@ -1,0 +1,67 @@
+"""Commands beside a quickstart need no settings; what is set otherwise comes first."""
+
+import json
+import stat
+
+import pytest
+
+from qwencam_site.quickstart_settings import adopt, keep, settings_file
+
+KEYS = {"DJANGO_SECRET_KEY": "made-up", "JWT_SECRET_KEY": "made-up-too"}
+
+
+@pytest.fixture
+def root(tmp_path):
+    (tmp_path / "env.example").write_text(
+        "# Both needed\nDJANGO_SECRET_KEY=\nJWT_SECRET_KEY=\nA=1\nB=\n"
+    )
+    (tmp_path / "var" / "run").mkdir(parents=True)
+    return tmp_path
+
+
+def kept(root, **more):
+    keep(root, data_dir=root / "var", environment={**KEYS, **more})
+    return settings_file(root / "var")
+
+
+def test_settings_are_kept_for_their_user_alone(root):
+    file = kept(root, A='two\nlines "and quotes"', B="", HOME="/root", PATH="/bin")
+    assert json.loads(file.read_text()) == {**KEYS, "A": 'two\nlines "and quotes"'}
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert [path.name for path in file.parent.iterdir()] == ["settings.json"]
+
+
+def test_commands_find_them(root):
+    kept(root, A="2")
+    environment = {"A": "given"}
+    adopt(root, environment=environment)
+    assert environment == {**KEYS, "A": "given"}
+
+
+def test_another_data_folder_is_named_by_its_setting(root, tmp_path):
+    (tmp_path / "elsewhere" / "run").mkdir(parents=True)
+    keep(root, data_dir=tmp_path / "elsewhere", environment={**KEYS, "A": "3"})
+    environment = {"DATA_DIR": str(tmp_path / "elsewhere")}
+    adopt(root, environment=environment)
+    assert environment["A"] == "3"
+
+
+@pytest.mark.parametrize("name", ["DJANGO_SECRET_KEY", "DJANGO_SECRET_KEY_FILE"])
+def test_a_platform_that_is_set_up_otherwise_is_let_be(root, name):
+    kept(root, A="2")
+    environment = {name: "production"}
+    adopt(root, environment=environment)
+    assert environment == {name: "production"}
+    (root / ".env").write_text(f"{name}=production\n")
+    environment = {}
+    adopt(root, environment=environment)
+    assert environment == {}
+
+
+@pytest.mark.parametrize("content", [None, "{"])
+def test_without_a_quickstart_nothing_is_adopted(root, content):
+    if content is not None:
+        settings_file(root / "var").write_text(content)
+    environment: dict[str, str] = {}
+    adopt(root, environment=environment)
+    assert environment == {}
