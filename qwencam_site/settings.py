@@ -251,8 +251,13 @@ AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "csrfmiddlewaretoken", "n
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_DISABLE_ACCESS_LOG = True
 AXES_VERBOSE = False
-# The middleware would replace our replies to those locked out: apps.accounts.logins tells them.
-SILENCED_SYSTEM_CHECKS = ["axes.W002"]
+SILENCED_SYSTEM_CHECKS = [
+    # The middleware would replace our replies to those locked out: apps.accounts.logins tells them.
+    "axes.W002",
+    # HSTS for subdomains and preload commit a whole domain: its owner says so, not we.
+    "security.W005",
+    "security.W021",
+]
 PASSWORD_RESET_TIMEOUT = MAIL_LINK_HOURS * 3600
 SESSION_ENGINE = "apps.accounts.login_sessions"
 # A login ends with the browser, unless "remember me" says otherwise.
@@ -313,7 +318,15 @@ SECURE_REDIRECT_EXEMPT = [r"^health$", r"^metrics$"]
 SECURE_HSTS_SECONDS = environment.integer(
     "HSTS_SECONDS", 31_536_000 if HTTPS_ENABLED else 0, low=0, high=63_072_000
 )
-SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SECURE_HSTS_SECONDS > 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = environment.flag("HSTS_INCLUDE_SUBDOMAINS", default=False)
+SECURE_HSTS_PRELOAD = environment.flag("HSTS_PRELOAD", default=False)
+# Browsers' lists take no domain with less: https://hstspreload.org
+if SECURE_HSTS_PRELOAD and not (
+    SECURE_HSTS_INCLUDE_SUBDOMAINS and SECURE_HSTS_SECONDS >= 31_536_000
+):
+    raise ImproperlyConfigured(
+        "HSTS_PRELOAD needs HSTS_INCLUDE_SUBDOMAINS=true and HSTS_SECONDS of a year (31536000)."
+    )
 if environment.flag("BEHIND_PROXY", default=False):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 DATA_UPLOAD_MAX_MEMORY_SIZE = 262_144

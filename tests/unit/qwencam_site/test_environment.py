@@ -13,6 +13,11 @@ from qwencam_site import environment
 
 ROOT = Path(__file__).resolve().parents[3]
 KEYS = {"DJANGO_SECRET_KEY": "a" * 50, "JWT_SECRET_KEY": "b" * 50}
+WHOLE_DOMAIN = {
+    "HTTPS_ENABLED": "true",
+    "HSTS_INCLUDE_SUBDOMAINS": "true",
+    "HSTS_PRELOAD": "true",
+}
 
 
 def start(**settings: str) -> str:
@@ -20,7 +25,8 @@ def start(**settings: str) -> str:
     result = subprocess.run(
         [sys.executable, "manage.py", "check"],
         cwd=ROOT,
-        env={"PATH": os.environ["PATH"], **settings},
+        # No quickstart of this checkout lends its settings.
+        env={"PATH": os.environ["PATH"], "DATA_DIR": "/nonexistent", **settings},
         capture_output=True,
         text=True,
         check=False,
@@ -32,6 +38,10 @@ def test_the_two_keys_are_enough():
     assert start(**KEYS) == ""
 
 
+def test_a_whole_domain_may_be_committed_to_https():
+    assert start(**KEYS, **WHOLE_DOMAIN) == ""
+
+
 @pytest.mark.parametrize(
     ("settings", "name"),
     [
@@ -39,6 +49,8 @@ def test_the_two_keys_are_enough():
         ({**KEYS, "JWT_SECRET_KEY": "short"}, "JWT_SECRET_KEY is too short"),
         ({**KEYS, "JWT_SECRET_KEY": "a" * 50}, "must differ"),
         ({**KEYS, "REDIS_URL": "localhost"}, "REDIS_URL"),
+        ({**KEYS, "HTTPS_ENABLED": "true", "HSTS_PRELOAD": "true"}, "HSTS_PRELOAD needs"),
+        ({**KEYS, **WHOLE_DOMAIN, "HSTS_SECONDS": "86400"}, "HSTS_PRELOAD needs"),
     ],
 )
 def test_a_bad_setting_stops_the_start_with_a_sentence(settings: dict[str, str], name: str):
