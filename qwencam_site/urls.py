@@ -11,6 +11,7 @@ urlpatterns = [
     path("", views.home, name="home"),
     path("health", health.view, name="health"),
     path("metrics", metrics_page.view, name="metrics"),
+    path("authority.crt", views.local_authority, name="local-authority"),
     path("api/schema", SpectacularJSONAPIView.as_view(), name="schema"),
     path("api/docs", views.api_docs, name="api-docs"),
     path("", include("apps.camera_sessions.urls")),

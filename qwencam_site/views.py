@@ -1,9 +1,11 @@
 """Routes that belong to the whole platform rather than to one app."""
 
+from pathlib import Path
+
 from csp.decorators import csp_update
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_safe
@@ -29,6 +31,17 @@ def home(request: HttpRequest) -> HttpResponse:
         "login_id": login_id(request),
     }
     return render(request, "camera/page.html", context)
+
+
+@require_safe
+def local_authority(_: HttpRequest) -> HttpResponse:
+    """The certificate of this machine's own authority, for devices to trust; 404 without one."""
+    try:
+        certificate = Path(settings.LOCAL_AUTHORITY_CERT).read_bytes()
+    except OSError:
+        raise Http404 from None
+    # With this type phones offer to install it.
+    return HttpResponse(certificate, content_type="application/x-x509-ca-cert")
 
 
 @require_safe

@@ -34,6 +34,7 @@ while (($#)); do
     esac
     shift
 done
+[[ $HTTPS == false ]] || : "${HOST:=0.0.0.0}"
 export PORT=${PORT:-8000} HOST=${HOST:-127.0.0.1}
 # Others keep out of a folder that is made here; one that exists keeps its rights.
 : "${DATA_DIR:=var}"
@@ -89,6 +90,7 @@ umask 077
 # --- Settings, database, users ------------------------------------------------------------------
 export PYTHON=$PWD/$VENV/bin/python
 load_or_make_secrets "$DATA_DIR/env"
+[[ $HTTPS == false ]] || set_up_https
 set_demo_settings
 "$PYTHON" -m qwencam_site.quickstart_settings # For manage.py, beside it.
 
@@ -110,8 +112,9 @@ wait "$BACKGROUND" || exit 1
 BACKGROUND=
 
 printf '\n%s\n\n' "$users"
+show_phone
 say "Logs   $LOG_DIR"
 say "Open   $(public_url)/   (Ctrl-C stops everything)"
 [[ $HOST == 127.0.0.1 || -n ${SSL_CERT_PATH:-} ]] ||
-    say "Browsers on other machines give a page the camera over HTTPS only: set SSL_CERT_PATH and SSL_KEY_PATH."
+    say "Browsers on other machines give a page the camera over HTTPS only: start with --https."
 wait "$SUPERVISOR" || fail "The supervisor ended by itself: see $LOG_DIR/supervisord.log."

@@ -47,6 +47,8 @@ missing=()
 # need_tool COMMAND PACKAGE
 need_tool() { command -v "$1" >/dev/null || missing+=("$2"); }
 need_tool chromium chromium
+need_tool certutil libnss3-tools
+need_tool ip iproute2
 need_tool turnserver coturn
 need_tool strace strace
 need_tool nginx nginx-light

@@ -24,11 +24,13 @@ class Stack:
 
     Args:
         data_dir: where it keeps everything.
+        options: of the quickstart's command line.
         settings: environment variables on top of the quickstart's own.
     """
 
-    def __init__(self, data_dir: Path, **settings: str) -> None:
+    def __init__(self, data_dir: Path, *options: str, **settings: str) -> None:
         self.data_dir = data_dir
+        self._options = options
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._settings = settings
@@ -48,7 +50,7 @@ class Stack:
         with self.output.open("wb") as output:
             self._process = subprocess.Popen(
                 # A shell makes what it runs in the background deaf to Ctrl-C; not our stacks.
-                ["env", "--default-signal=INT", "./scripts/quickstart.sh"],
+                ["env", "--default-signal=INT", "./scripts/quickstart.sh", *self._options],
                 cwd=ROOT,
                 env=environment,
                 stdin=subprocess.DEVNULL,

@@ -32,17 +32,32 @@ PYTHON
 hosts() {
     local names="localhost,127.0.0.1,[::1]"
     if [[ $HOST != 127.0.0.1 ]]; then
-        names="$names,$(hostname),$(hostname -I 2>/dev/null | tr -s ' ' ',')"
+        names=$("$PYTHON" -m deploy.local_authority hosts)
     fi
-    printf '%s\n' "${names%,}"
+    printf '%s\n' "$names"
 }
 
 # public_url: where a browser finds the page.
 public_url() {
     local scheme=http name=localhost
     [[ -z ${SSL_CERT_PATH:-} ]] || scheme=https
-    [[ $HOST != 0.0.0.0 ]] || name=$(hostname)
+    [[ $HOST != 0.0.0.0 ]] || name=${LAN_ADDRESS:-$(hostname)}
     printf '%s://%s:%s\n' "$scheme" "$name" "${PORT:?}"
+}
+
+# set_up_https: a certificate by an authority of this machine's own, unless one was given.
+set_up_https() {
+    [[ -z ${SSL_CERT_PATH:-}${SSL_KEY_PATH:-} ]] || return 0
+    local folder=$DATA_DIR/https
+    LAN_ADDRESS=$("$PYTHON" -m deploy.local_authority make "$folder") || exit 1
+    export SSL_CERT_PATH=$folder/site.crt SSL_KEY_PATH=$folder/site.key
+    export LOCAL_AUTHORITY_CERT=$folder/authority.crt
+}
+
+# show_phone: how a phone in the same network gets here.
+show_phone() {
+    [[ -z ${LOCAL_AUTHORITY_CERT:-} ]] ||
+        "$PYTHON" -m deploy.local_authority show "$DATA_DIR/https" "$(public_url)/"
 }
 
 set_demo_settings() {

@@ -64,6 +64,7 @@ CALLS: dict[str, list[Call]] = {
     # --- For everybody ---
     "": [Call("GET", "/", (302, 200, 200, 200, 200, 200))],
     "health": [Call("GET", "/health", everybody(503)), Call("POST", "/health", everybody(405))],
+    "authority.crt": [Call("GET", "/authority.crt", everybody(404))],
     "metrics": [Call("GET", "/metrics", everybody(200))],
     "api/schema": [Call("GET", "/api/schema", everybody(200))],
     "api/docs": [Call("GET", "/api/docs", logged_in(200))],

@@ -1,0 +1,108 @@
+"""A phone in the same network, a minute after the clone: `quickstart.sh --https`.
+
+The browser runs in a network namespace of its own, trusts the authority that the quickstart made as
+its user would, and finds page, WebSocket and media by the printed address.
+"""
+
+import os
+import re
+import ssl
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+from tests.e2e.browser import QUIET, ask, chromium_path, log_in
+from tests.phone_network import PhoneNetwork, phone_network
+from tests.stack import Stack
+from tests.stand_in_model import Script, StandInModel
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes a network namespace")
+
+
+@pytest.fixture(scope="module")
+def network() -> Iterator[PhoneNetwork]:
+    with phone_network() as network:
+        yield network
+
+
+@pytest.fixture(scope="module")
+def stack(
+    network: PhoneNetwork, stand_in: StandInModel, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stack]:
+    """Started with the cable in place: its certificate names the address at this end."""
+    data = tmp_path_factory.mktemp("phone") / "data"
+    stack = Stack(data, "--https", VLLM_BASE_URL=stand_in.base_url)
+    stack.start(patience=300)
+    yield stack
+    assert stack.stop() == []
+
+
+@pytest.fixture(scope="module")
+def url(network: PhoneNetwork, stack: Stack) -> str:
+    return f"https://{network.host}:{stack.port}"
+
+
+@pytest.fixture
+def phone(network: PhoneNetwork, stack: Stack, tmp_path: Path) -> Iterator[Page]:
+    """Chromium at the other end, whose user has trusted the downloaded authority."""
+    store = tmp_path / ".pki" / "nssdb"
+    store.mkdir(parents=True)
+    authority = stack.data_dir / "https" / "authority.crt"
+    certutil = ["certutil", "-d", f"sql:{store}"]
+    subprocess.run([*certutil, "-N", "--empty-password"], check=True, timeout=60)
+    trust = ["-A", "-n", "QwenCam", "-t", "C,,", "-i", str(authority)]
+    subprocess.run([*certutil, *trust], check=True, timeout=60)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=network.wrap(chromium_path(), folder=tmp_path, HOME=str(tmp_path)),
+            args=[*QUIET, "--use-fake-device-for-media-stream"],
+        )
+        context = browser.new_context(
+            permissions=["camera"],
+            viewport={"width": 390, "height": 844},
+            has_touch=True,
+            is_mobile=True,
+        )
+        yield context.new_page()
+        browser.close()
+
+
+def test_its_camera_is_answered(phone: Page, url: str, script: Script):
+    script.tokens = ["A ", "star."]
+    log_in(phone, url)
+    assert phone.evaluate("isSecureContext")
+    phone.get_by_test_id("start-camera").click()
+    expect(phone.get_by_test_id("stop-camera")).to_be_visible()
+    assert ask(phone, "What do you see?") == "A star."
+
+
+def test_it_is_told_where_to_go_and_whom_to_trust(stack: Stack, url: str):
+    said = stack.output.read_text()
+    (address,) = re.findall(r"^Phone  (https://\S+/)$", said, re.MULTILINE)
+    assert f"Open   {address}" in said
+    assert "▀" in said  # The QR code.
+    authority = stack.data_dir / "https" / "authority.crt"
+    told = subprocess.run(
+        ["openssl", "x509", "-in", authority, "-noout", "-fingerprint", "-sha256"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert told.stdout.strip().partition("=")[2] in said
+    trusting = ssl.create_default_context(cafile=authority)
+    with httpx.Client(verify=trusting, trust_env=False) as client:
+        for place in (address, f"{url}/", f"https://localhost:{stack.port}/"):
+            downloaded = client.get(f"{place}authority.crt")
+            assert downloaded.content == authority.read_bytes()
+            assert downloaded.headers["Content-Type"] == "application/x-x509-ca-cert"
+
+
+def test_keys_are_their_users_alone(stack: Stack):
+    modes = {
+        file.name: file.stat().st_mode & 0o777 for file in (stack.data_dir / "https").iterdir()
+    }
+    assert (modes["authority.key"], modes["site.key"]) == (0o600, 0o600)
