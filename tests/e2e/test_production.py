@@ -1,38 +1,34 @@
-"""The platform as DEPLOY.md sets it up: PostgreSQL, nginx with TLS, a browser behind a TURN server.
+"""The platform behind a proxy: PostgreSQL, nginx with TLS, a browser behind a TURN server.
 
-All real, in one platform. The nginx configuration is the document's own, with this test's ports and
-certificate in it, so what the document says is what is tested.
+All real, in one platform. nginx and coturn run the very files that are shipped, `deploy/nginx.conf`
+and `deploy/coturn/turnserver.conf`, with this test's ports, names and certificate in them.
 """
 
 import json
 import os
-import re
 import shutil
 import socket
+import ssl
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from playwright.sync_api import Page, expect, sync_playwright
 
 from tests.coturn import SECRET, running_coturn
 from tests.e2e.browser import QUIET, ask, chromium_path
 from tests.ports import free_port
 from tests.postgres import PostgresServer
+from tests.site_certificate import SITE, self_signed
 from tests.stack import PASSWORD, ROOT, Stack
 from tests.stand_in_model import Script, StandInModel
 
-SITE = "camera.example.org"
 FORCE_RELAY = """
 const Real = window.RTCPeerConnection;
 window.peers = [];
@@ -56,6 +52,7 @@ class Site:
     """The whole installation; `port` is where nginx speaks TLS, `plain` where HTTP."""
 
     stack: Stack
+    folder: Path
     port: int
     plain: int
 
@@ -69,39 +66,22 @@ class Site:
         )
 
 
-def self_signed(folder: Path) -> None:
-    """Write `site.pem` and `site.key`."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, SITE)])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(SITE)]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    (folder / "site.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    form = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    (folder / "site.key").write_bytes(key.private_bytes(serialization.Encoding.PEM, *form))
-
-
 def configuration(folder: Path, *, web: int, port: int, plain: int) -> str:
-    """Return DEPLOY.md's nginx example for these places."""
-    (example,) = re.findall(r"```nginx\n(.*?)```", (ROOT / "DEPLOY.md").read_text(), re.DOTALL)
+    """Return the shipped nginx configuration for these places."""
+    example = (ROOT / "deploy" / "nginx.conf").read_text()
     changes = {
         "listen 80;": f"listen 127.0.0.1:{plain};",
-        "listen 443 ssl;": f"listen 127.0.0.1:{port} ssl;",
+        "listen [::]:80;": f"listen [::1]:{plain};",
+        "listen 443 ssl http2;": f"listen 127.0.0.1:{port} ssl http2;",
+        "listen [::]:443 ssl http2;": f"listen [::1]:{port} ssl http2;",
         f"/etc/ssl/{SITE}.pem": f"{folder}/site.pem",
         f"/etc/ssl/private/{SITE}.key": f"{folder}/site.key",
-        "http://127.0.0.1:8000": f"http://127.0.0.1:{web}",
+        "/var/log/nginx/qwencam.log": f"{folder}/access.log",
+        # The second one is away: what it is asked goes to the first.
+        "server 127.0.0.1:8000;": f"server 127.0.0.1:{web}; server 127.0.0.1:{free_port()};",
     }
     for old, new in changes.items():
-        assert old in example, f"DEPLOY.md no longer says {old!r}"
+        assert old in example, f"deploy/nginx.conf no longer says {old!r}"
         example = example.replace(old, new)
     kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     places = "\n".join(f"{kind}_temp_path {folder}/{kind};" for kind in kinds)
@@ -159,7 +139,7 @@ def site(stand_in: StandInModel, tmp_path_factory: pytest.TempPathFactory) -> It
             stack.start(patience=300)
             port, plain = free_port(), free_port()
             with running_nginx(folder, web=stack.port, port=port, plain=plain):
-                yield Site(stack, port, plain)
+                yield Site(stack, folder, port, plain)
         finally:
             left = stack.stop()
             postgres.stop()
@@ -230,7 +210,6 @@ def test_what_the_proxy_must_and_must_not_let_through(site: Site):
     with site.visitor() as visitor:
         assert visitor.get("/").json()["service"] == "qwencam"
         assert visitor.get("/metrics").status_code == 404
-        assert visitor.post("/upload", content=b"x").status_code == 403
         assert visitor.post("/api/webrtc/offer", content=b"x" * 200_000).status_code == 413
     with site.visitor(plain=True) as visitor:
         moved = visitor.get("/account")
@@ -239,6 +218,52 @@ def test_what_the_proxy_must_and_must_not_let_through(site: Site):
         login = visitor.get("/login")
         assert "Secure" in login.headers["Set-Cookie"]
         assert login.headers["Strict-Transport-Security"] == "max-age=31536000"
+
+
+@pytest.mark.parametrize("path", ["/upload", "/upload/a", "/api/upload", "/api/uploads/b"])
+def test_nothing_can_be_uploaded_nor_reaches_the_platform(site: Site, path: str):
+    with site.visitor() as visitor:
+        for method in ("GET", "POST", "PUT"):
+            refused = visitor.request(method, path)
+            assert (refused.status_code, refused.json()["error"]) == (403, "uploads_forbidden")
+            assert refused.headers["Server"].startswith("nginx")
+            assert "X-Frame-Options" not in refused.headers  # The platform has not seen it.
+        for body in (
+            {"files": {"a": b"x"}},
+            {"content": b"x", "headers": {"Content-Type": "image/png"}},
+        ):
+            refused = visitor.post("/account", **body)
+            assert (refused.status_code, refused.json()["error"]) == (403, "uploads_forbidden")
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1 is deprecated:DeprecationWarning")
+def test_pages_come_by_http_2_and_old_tls_is_refused(site: Site):
+    new, old = ssl.create_default_context(), ssl.create_default_context()
+    for context in (new, old):
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        context.set_alpn_protocols(["h2", "http/1.1"])
+    with (
+        socket.create_connection(("127.0.0.1", site.port)) as raw,
+        new.wrap_socket(raw, server_hostname=SITE) as secure,
+    ):
+        assert (secure.selected_alpn_protocol(), secure.version()) == ("h2", "TLSv1.3")
+    old.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+    old.maximum_version = ssl.TLSVersion.TLSv1_1
+    old.set_ciphers("ALL:@SECLEVEL=0")
+    with socket.create_connection(("127.0.0.1", site.port)) as raw, pytest.raises(ssl.SSLError):
+        old.wrap_socket(raw, server_hostname=SITE)
+
+
+def test_the_log_keeps_no_secret_link(site: Site):
+    with site.visitor() as visitor:
+        visitor.get("/invitation/a-secret-token")
+        visitor.get("/password-reset/xyz/another-secret")
+        visitor.get("/api/schema?a-query")
+    lines = (site.folder / "access.log").read_text()
+    assert "secret" not in lines
+    assert "a-query" not in lines
+    assert "GET /invitation/..." in lines
+    assert "GET /api/schema 200" in lines
 
 
 def test_nobody_is_believed_to_come_from_somewhere_else(site: Site):
@@ -257,3 +282,14 @@ def test_the_doctor_finds_the_database_and_the_relay_well(site: Site):
     found = {check["name"]: check["status"] for check in report["checks"]}
     assert {found[name] for name in ("database", "migrations", "scheduler")} == {"ok"}
     assert [status for name, status in found.items() if name.startswith("turn:")] == ["ok"]
+
+
+# The last one: what it uses up is missing to the others.
+def test_guesses_are_slowed_down_and_the_page_is_not(site: Site):
+    with site.visitor() as visitor:
+        statuses = [visitor.get("/login", headers={"Accept": "text/html"}) for _ in range(80)]
+        refused = [each for each in statuses if each.status_code == 429]
+        assert refused
+        assert refused[0].json()["error"] == "rate_limited"
+        assert refused[0].headers["Retry-After"] == "10"
+        assert visitor.get("/").status_code == 200
