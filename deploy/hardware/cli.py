@@ -9,12 +9,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NoReturn
 
-from deploy.hardware.amd import read_amd
-from deploy.hardware.judgement import Facts, ModelWish, judge, judge_model
-from deploy.hardware.nvidia import read_nvidia
+from deploy.hardware.facts import read_facts
+from deploy.hardware.findings import GIB
+from deploy.hardware.judge_gpus import judge_gpus
+from deploy.hardware.judge_model import ModelWish, judge_model, verdict_on
+from deploy.hardware.judge_system import judge_system
 from deploy.hardware.report import as_json, lines
 from deploy.hardware.sources import LiveMachine, Machine, RecordedMachine, RecordingMachine
-from deploy.hardware.system import read_system
 from deploy.models.catalogue import DEFAULT_MODEL
 from deploy.models.checkpoint import ModelUnknown, describe
 from deploy.models.shape import DTYPE_BYTES
@@ -22,7 +23,6 @@ from deploy.models.shape import DTYPE_BYTES
 FITS: Final = 0
 DOES_NOT_FIT: Final = 1
 UNUSABLE: Final = 2
-_GIB: Final = 1024**3
 
 
 class Unusable(ValueError):
@@ -49,23 +49,14 @@ def main(arguments: Sequence[str], environment: Mapping[str, str] | None = None)
         print(f"check_hardware: {error}", file=sys.stderr)  # noqa: T201
         return UNUSABLE
     facts = read_facts(machine, disk_folder=options.disk, ports=ports)
-    findings, verdict = judge(facts, wish=wish), judge_model(wish, facts)
+    findings = [*judge_gpus(facts), *judge_system(facts), *judge_model(wish, facts)]
     if options.json:
-        document = as_json(findings, facts=facts, wish=wish, verdict=verdict)
+        document = as_json(findings, facts=facts, wish=wish, verdict=verdict_on(wish, facts))
         print(json.dumps(document, indent=2, ensure_ascii=False))  # noqa: T201
     else:
         print("\n".join(lines(findings, os_name=facts.system.os_name)))  # noqa: T201
     blocked = any(finding.status == "failed" for finding in findings)
-    return DOES_NOT_FIT if blocked or not verdict.fit.fits else FITS
-
-
-def read_facts(machine: Machine, *, disk_folder: str, ports: tuple[int, int] | None) -> Facts:
-    """Return everything there is to know of a machine."""
-    return Facts(
-        amd=read_amd(machine),
-        nvidia=read_nvidia(machine),
-        system=read_system(machine, disk_folder=disk_folder, ports=ports),
-    )
+    return DOES_NOT_FIT if blocked else FITS
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -118,7 +109,7 @@ def read_wish(settings: Mapping[str, str], *, model: str | None) -> ModelWish:
         context=_integer(settings, "MODEL_MAX_TOKENS", default=4096, low=256),
         gpus=_integer(settings, "TENSOR_PARALLEL_SIZE", default=1, low=1),
         utilization=_share(settings.get("GPU_MEMORY_UTILIZATION") or "0.90"),
-        cpu_cache_bytes=_integer(settings, "VLLM_CPU_KVCACHE_SPACE", default=1, low=1) * _GIB,
+        cpu_cache_bytes=_integer(settings, "VLLM_CPU_KVCACHE_SPACE", default=1, low=1) * GIB,
     )
 
 

