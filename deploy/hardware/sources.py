@@ -4,7 +4,7 @@ A `Machine` is asked for raw text only. `LiveMachine` reads this one, `RecordedM
 folder that `RecordingMachine` wrote, so that a test, or somebody far away, sees what it said.
 
 A recording holds ``files/`` (the files that were read, at their paths), ``tools/`` (what each
-command printed) and ``machine.json`` (devices, disks, whether UDP ports could be bound).
+command printed) and ``machine.json`` (what there was to find, devices, the disk, UDP ports).
 """
 
 import errno
@@ -227,8 +227,9 @@ class RecordedMachine:
         return _read(self._files / path.lstrip("/"))
 
     def find(self, pattern: str) -> list[str]:
-        """Return the recorded paths that match."""
-        return _find(self._files, pattern)
+        """Return what matched then."""
+        found = self._notes.get("found", {}).get(pattern)
+        return _find(self._files, pattern) if found is None else list(found)
 
     def run(self, *command: str) -> ToolOutput | None:
         """Return what the command printed then; None where it was not installed."""
@@ -256,7 +257,7 @@ class RecordingMachine:
     def __init__(self, machine: Machine, *, folder: Path) -> None:
         self._machine = machine
         self._folder = folder
-        self._notes: dict[str, Any] = {"devices": {}}
+        self._notes: dict[str, Any] = {"devices": {}, "found": {}}
         folder.mkdir(parents=True, exist_ok=True)
 
     def read(self, path: str) -> str | None:
@@ -267,11 +268,9 @@ class RecordingMachine:
         return text
 
     def find(self, pattern: str) -> list[str]:
-        """Return what matches; folders are kept as folders, files once they are read."""
-        found = self._machine.find(pattern)
-        for path in found:
-            if Path(path).is_dir():
-                (self._folder / "files" / path.lstrip("/")).mkdir(parents=True, exist_ok=True)
+        """Return what matches, and keep the list."""
+        found = self._notes["found"][pattern] = self._machine.find(pattern)
+        self._save()
         return found
 
     def run(self, *command: str) -> ToolOutput | None:

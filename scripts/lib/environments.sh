@@ -230,6 +230,6 @@ install_vllm_rocm() {
 # rocm_install_failed LOG: the one failure that is this index's own; else as for any package.
 rocm_install_failed() {
     ! grep -qE 'No matching distribution found for vllm==' "$1" ||
-        fail "vLLM's index has no wheel $(grep -oE '^vllm==.*' "$VLLM_ROCM_REQUIREMENTS"): look into https://wheels.vllm.ai/rocm/vllm and set VLLM_ROCM_VARIANT (such as rocm723), details: $1."
+        fail "vLLM's index has no wheel $(rocm_requirements | grep -oE '^vllm==.*'): look into https://wheels.vllm.ai/rocm/vllm and set VLLM_ROCM_VARIANT (such as rocm723), details: $1."
     install_failed "$1"
 }
