@@ -24,12 +24,6 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-if [[ -n ${VLLM_API_KEY_FILE:-} ]]; then
-    VLLM_API_KEY=$(<"$VLLM_API_KEY_FILE") || fail "VLLM_API_KEY_FILE can't be read: $VLLM_API_KEY_FILE."
-    export VLLM_API_KEY
-fi
-[[ -n ${VLLM_API_KEY:-} ]] || unset VLLM_API_KEY
-
 python=${VLLM_PYTHON:-}
 [[ -n $python ]] || { [[ -x .venv-vllm/bin/python ]] && python=.venv-vllm/bin/python; } || python=python3
 exec "$python" -m deploy.models.serve "$@"

@@ -39,14 +39,42 @@ def main(arguments: Sequence[str]) -> NoReturn:
         settings = ServeSettings.from_environment(os.environ)
         device = chosen_device(os.environ.get("VLLM_DEVICE", ""), starts=not printed)
         command = command_of(settings, device=device, environment=os.environ, further=further)
+        key = read_key(os.environ)
     except (SettingInvalid, ModelUnknown, BuildUnusable) as error:
         sys.exit(str(error))
     if printed:
         print("\n".join(printed_command(command)))  # noqa: T201
         sys.exit()
-    kept = {name: value for name, value in os.environ.items() if name not in command.withheld}
     run = [sys.executable, *command.arguments]
-    os.execve(sys.executable, run, {**kept, **command.environment})  # noqa: S606 -- no shell wanted
+    environment = vllm_environment(os.environ, command=command, key=key)
+    os.execve(sys.executable, run, environment)  # noqa: S606 -- no shell wanted
+
+
+def read_key(environment: Mapping[str, str]) -> str:
+    """Return the key that vLLM asks of its clients: VLLM_API_KEY, or what VLLM_API_KEY_FILE holds.
+
+    Raises:
+        SettingInvalid: the file can't be read.
+    """
+    path = environment.get("VLLM_API_KEY_FILE")
+    if not path:
+        return environment.get("VLLM_API_KEY", "")
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, ValueError) as error:
+        raise SettingInvalid(f"VLLM_API_KEY_FILE can't be read: {path}.") from error
+
+
+def vllm_environment(
+    environment: Mapping[str, str], *, command: ServeCommand, key: str
+) -> dict[str, str]:
+    """Return vLLM's environment: ours without what is withheld, and the key if there is one.
+
+    An empty key would be one that no client can give.
+    """
+    withheld = {*command.withheld, "VLLM_API_KEY", "VLLM_API_KEY_FILE"}
+    kept = {name: value for name, value in environment.items() if name not in withheld}
+    return {**kept, **command.environment, **({"VLLM_API_KEY": key} if key else {})}
 
 
 def chosen_device(wanted: str, *, starts: bool) -> Device:

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -173,6 +174,11 @@ class TestKnownModels:
         for model in KNOWN_MODELS:
             if not (model.estimated or model.shape.quantized):
                 assert model.shape.weight_bytes == 2 * model.parameters
+
+    def test_the_documents_name_each(self):
+        text = (Path(__file__).resolve().parents[3] / "DEPLOY.md").read_text()
+        for model in KNOWN_MODELS:
+            assert f"`{model.name}`" in text
 
     def test_each_is_said_to_be_for_a_machine_that_it_fits(self):
         """The sizes of GPUs that `made_for` names, against the arithmetic."""

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from deploy.models.profiles import PROFILES, profile_of
-from deploy.models.serve import command_of, place_of
+from deploy.models.serve import command_of, place_of, read_key, vllm_environment
 from deploy.models.serving import ServeSettings, SettingInvalid
 from deploy.models.torch_build import BuildUnusable, GpuDevices, gpu_devices, refuse_mismatch
 
@@ -87,6 +87,37 @@ class TestDemo:
             "OMP_NUM_THREADS": "1",
             "VLLM_CPU_KVCACHE_SPACE": "1",
         }
+
+
+class TestKey:
+    def run_environment(self, environment: dict[str, str]) -> dict[str, str]:
+        command = command_of(
+            ServeSettings.from_environment({}), device="cpu", environment={}, further=()
+        )
+        return vllm_environment(environment, command=command, key=read_key(environment))
+
+    def test_from_a_file(self, tmp_path):
+        (tmp_path / "key").write_text("from-file\n")
+        settings = {"VLLM_API_KEY_FILE": str(tmp_path / "key"), "VLLM_API_KEY": "other"}
+        found = self.run_environment(settings)
+        assert found["VLLM_API_KEY"] == "from-file"
+        assert "VLLM_API_KEY_FILE" not in found
+
+    @pytest.mark.parametrize("empty", [{}, {"VLLM_API_KEY": ""}])
+    def test_an_empty_one_is_none(self, empty):
+        assert "VLLM_API_KEY" not in self.run_environment(empty)
+
+    def test_a_file_that_is_not_there(self):
+        with pytest.raises(SettingInvalid, match="VLLM_API_KEY_FILE can't be read: /no/key"):
+            read_key({"VLLM_API_KEY_FILE": "/no/key"})
+
+    def test_our_secrets_are_none_of_its_business(self):
+        ours = dict.fromkeys(
+            ("DJANGO_SECRET_KEY", "JWT_SECRET_KEY", "DATABASE_URL", "REDIS_URL", "TURN_SECRET"), "x"
+        )
+        found = self.run_environment({**ours, "VLLM_PORT": "8100", "HF_TOKEN": "its own"})
+        assert not set(found) & {*ours, "VLLM_PORT"}
+        assert found["HF_TOKEN"] == "its own"
 
 
 class TestFamilies:
