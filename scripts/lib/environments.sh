@@ -115,10 +115,15 @@ install_lock() {
     stamp_of "$lock" >"$VENV/.installed-$mark"
 }
 
-# install_download: the clients of the hubs that models come from.
+# install_download: the clients of the hubs that models come from. One script installs them, another
+# that was started meanwhile waits.
 install_download() {
-    local VENV=.venv-download # install_lock's
-    install_lock "Installing the download clients" deploy/requirements/download.txt
+    local VENV=.venv-download lock=deploy/requirements/download.txt # VENV is install_lock's.
+    exec 8<"$lock"
+    flock 8
+    installed "$VENV" download "$lock" || need_disk . 200
+    install_lock "Installing the download clients" "$lock" 8<&-
+    exec 8<&-
 }
 
 # pip_install_vllm: torch first. Where pip's own configuration has no CPU build, from PyTorch's index.

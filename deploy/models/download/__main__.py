@@ -7,10 +7,11 @@ import sys
 from pathlib import Path
 
 from deploy.models.download.errors import DownloadError
+from deploy.models.download.hubs import open_hub
 from deploy.models.download.progress import amount
-from deploy.models.download.record import read_record
 from deploy.models.download.request import SOURCES, Request, request_for
 from deploy.models.download.snapshot import Hub, Snapshot, needed_by_vllm
+from deploy.models.download.target import clear_way, holds
 from deploy.models.download.transfer import arrived, need_room, partial_of, transfer
 from deploy.models.download.verification import verify
 
@@ -27,7 +28,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         "(MODELSCOPE_API_TOKEN). A mirror: HF_ENDPOINT.",
     )
     parser.add_argument(
-        "name", nargs="?", help="a known name, or OWNER/REPOSITORY (default: qwen2.5-vl-32b)"
+        "name",
+        nargs="?",
+        help="a known name, or OWNER/REPOSITORY[@REVISION] (default: qwen2.5-vl-32b)",
     )
     parser.add_argument("--revision", help="a branch, tag or commit (default: the main branch)")
     parser.add_argument("--to", type=Path, metavar="FOLDER", help="(default: ~/models/NAME)")
@@ -39,64 +42,6 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         "--dry-run", action="store_true", help="say what would be downloaded, and whether it fits"
     )
     return parser.parse_args(arguments)
-
-
-def open_hub(source: str) -> Hub:
-    """Return the hub's client; ``DownloadError`` where it is not installed."""
-    # Read as the clients are imported: they ask for the model and for nothing else, and leave
-    # progress to us.
-    os.environ |= {"HF_HUB_DISABLE_TELEMETRY": "1", "TQDM_DISABLE": "1"}
-    try:
-        if source == "modelscope":
-            from deploy.models.download.modelscope import ModelScopeHub
-
-            return ModelScopeHub()
-        from deploy.models.download.huggingface import HuggingFaceHub
-
-        return HuggingFaceHub()
-    except ModuleNotFoundError as error:
-        raise DownloadError(f"{error.name} is not installed: use {COMMAND}.") from error
-
-
-def read_token_file() -> None:
-    """Let the client find the token of HF_TOKEN_FILE; an HF_TOKEN in the environment wins."""
-    path = os.environ.get("HF_TOKEN_FILE")
-    if not path or os.environ.get("HF_TOKEN"):
-        return
-    try:
-        os.environ["HF_TOKEN"] = Path(path).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DownloadError(f"HF_TOKEN_FILE can't be read: {path}.") from error
-
-
-def is_there(request: Request) -> bool:
-    """Say whether the whole model is there already; ``DownloadError`` if something else is.
-
-    A model of which a file is gone is made a partial one again, so that only this file is fetched.
-    """
-    folder = request.folder
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
-        return False
-    record = read_record(folder) if folder.is_dir() else None
-    if record is None:
-        raise DownloadError(
-            f"{folder} holds something that this script did not download: choose another folder "
-            "with --to, or move it away."
-        )
-    if not record.answers(
-        source=request.source, repository=request.repository, revision=request.revision
-    ):
-        raise DownloadError(
-            f"{folder} holds {record.repository} at {record.revision} ({record.commit[:12]}): "
-            "choose another folder with --to, or move it away."
-        )
-    if not record.missing(folder):
-        return True
-    partial = partial_of(folder)
-    if partial.exists():
-        raise DownloadError(f"{folder} lacks files and {partial} is there as well: delete one.")
-    folder.rename(partial)
-    return False
 
 
 def look_up(hub: Hub, request: Request) -> Snapshot:
@@ -120,10 +65,10 @@ def look_up(hub: Hub, request: Request) -> Snapshot:
 
 def download(request: Request, *, dry_run: bool) -> None:
     """Bring the model into its folder, or only say what that would take."""
-    read_token_file()
-    if is_there(request):
+    if holds(request):
         print(f"{request.repository} is in {request.folder} already. {COMMAND} --verify checks it.")
         return
+    clear_way(request)
     hub = open_hub(request.source)
     snapshot = look_up(hub, request)
     print(

@@ -24,21 +24,24 @@ class Request:
 def request_for(
     name: str | None, *, revision: str | None = None, to: Path | None = None, source: str
 ) -> Request:
-    """Return the request for a known name or ``OWNER/REPOSITORY``; ``DownloadError`` if neither."""
-    known = _known(name)
-    if known is None and not REPOSITORY.fullmatch(name or ""):
+    """Return the request for a known name or ``OWNER/REPOSITORY``; ``DownloadError`` if neither.
+
+    ``NAME@REVISION`` says which revision, as ``revision`` does.
+    """
+    name, _, named_revision = (name or DEFAULT_MODEL.name).partition("@")
+    known = known_model(name)
+    if known is None and not REPOSITORY.fullmatch(name):
         raise DownloadError(
             f"'{name}' is no model: give OWNER/REPOSITORY, or one of {', '.join(known_names())}."
         )
+    repository = name
     if known is not None:
         repository = known.modelscope if source == "modelscope" else known.repository
-    else:
-        repository = str(name)
     folder = known.name if known else repository.rpartition("/")[2].lower()
     return Request(
         source=source,
         repository=repository,
-        revision=revision or None,
+        revision=revision or named_revision or None,
         folder=to.expanduser().absolute() if to else (MODELS_FOLDER / folder).expanduser(),
     )
 
@@ -48,10 +51,8 @@ def known_names() -> list[str]:
     return [model.name for model in KNOWN_MODELS]
 
 
-def _known(name: str | None) -> KnownModel | None:
-    """Return the model of a short name or of exactly that repository; the default for no name."""
-    if not name:
-        return DEFAULT_MODEL
+def known_model(name: str) -> KnownModel | None:
+    """Return the model of a short name, or of exactly that repository: not of a copy of it."""
     for model in KNOWN_MODELS:
         if name.lower() in (model.name, model.repository.lower()):
             return model

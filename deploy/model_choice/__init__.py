@@ -1,0 +1,1 @@
+"""What ``scripts/quickstart.sh --model NAME`` decides: does it fit here, and how is it started?"""

@@ -1,0 +1,80 @@
+"""``python -m deploy.model_choice NAME``: prints NAME=VALUE lines for ``scripts/quickstart.sh``.
+
+``NOTE`` is a sentence for the person who asked, ``DOWNLOAD`` what scripts/download_model.sh is to
+be given; the rest are settings. Ends with one sentence and status 1 if the model can't be had.
+"""
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from deploy.hardware.cli import Unusable, read_wish
+from deploy.hardware.facts import read_facts
+from deploy.hardware.sources import LiveMachine
+from deploy.model_choice.choice import Choice, DoesNotFit, choose, known, without_gpus
+from deploy.model_choice.preview import preview
+from deploy.models.catalogue import DEFAULT_MODEL
+from deploy.models.checkpoint import Described, ModelUnknown, describe, looks_like_folder
+from deploy.models.download.errors import DownloadError
+from deploy.models.download.hubs import open_hub
+from deploy.models.download.request import Request, known_model, request_for
+from deploy.models.download.target import holds
+
+# A large model takes longer to load than the demo's; an answer without a GPU takes minutes.
+START_SECONDS = "3600"
+ANSWER_SECONDS = "600"
+
+
+def main(name: str, settings: Mapping[str, str]) -> int:
+    """Print what was decided for the model; return the exit status."""
+    try:
+        for line in decide(name, settings):
+            print(line)
+    except (DownloadError, ModelUnknown, Unusable, DoesNotFit) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def decide(name: str, settings: Mapping[str, str]) -> Iterator[str]:
+    """Yield the lines; raises the errors that ``main`` turns into a sentence."""
+    request = None if looks_like_folder(name) else request_for(name, source="huggingface")
+    folder = request.folder if request else Path(name).expanduser().absolute()
+    if request is None or holds(request):
+        shown = request.folder.name if request else name
+        described, download = replace(describe(str(folder)), name=shown), False
+    else:
+        described, download = _before_download(request), True
+    # Read for the other settings: the model's own place was told above.
+    wish = replace(read_wish(settings, model=DEFAULT_MODEL.repository), described=described)
+    facts = read_facts(LiveMachine(), disk_folder="~/models", ports=None)
+    if settings.get("VLLM_DEVICE") == "cpu":
+        facts = without_gpus(facts)
+    choice = choose(wish, facts, settings=settings)
+    yield from (f"NOTE={note}" for note in choice.notes)
+    if download:
+        yield f"DOWNLOAD={name}"
+    yield f"MODEL_PATH={folder}"
+    yield f"MODEL_NAME={settings.get('MODEL_NAME') or folder.name}"
+    yield from _settings(choice, settings)
+
+
+def _before_download(request: Request) -> Described:
+    model = known_model(request.repository)
+    return known(model) if model else preview(open_hub(request.source), request)
+
+
+def _settings(choice: Choice, settings: Mapping[str, str]) -> Iterator[str]:
+    yield f"MODEL_DEVICE={choice.device}"
+    yield f"MODEL_MAX_TOKENS={choice.context}"
+    yield f"MODEL_DTYPE={choice.dtype}"
+    yield f"TENSOR_PARALLEL_SIZE={choice.gpus}"
+    yield f"QUICKSTART_WAIT_SECONDS={settings.get('QUICKSTART_WAIT_SECONDS') or START_SECONDS}"
+    if choice.device == "cpu":
+        yield f"MODEL_TIMEOUT_SECONDS={settings.get('MODEL_TIMEOUT_SECONDS') or ANSWER_SECONDS}"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], os.environ))
