@@ -1,18 +1,22 @@
-"""The GPUs of this host, where a library of their maker tells of them.
+"""The GPUs of this host: how busy, how full, how hot.
 
-NVIDIA by nvidia-ml-py, which comes with the platform; AMD by amdsmi, which comes with ROCm.
-A host with neither has no GPU as far as anybody can tell.
+NVIDIA by nvidia-ml-py, which comes with the platform; AMD by amdsmi, which comes with ROCm, else by
+the files of its driver (sysfs), which need neither ROCm nor rights.
 """
 
 import logging
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
+from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Final
 
 logger = logging.getLogger(__name__)
+
+SYSFS: Final = Path("/sys")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +53,7 @@ def read_gpus() -> list[Gpu]:
 @cache
 def _reader() -> Callable[[], list[Gpu]] | None:
     """What reads this host's GPUs, found once in the life of a process."""
-    for begin in (_begin_nvidia, _begin_amd):
+    for begin in (_begin_nvidia, _begin_amd, _begin_sysfs):
         with suppress(Exception):  # No library, no driver or no GPU: all the same to us.
             return begin()
     return None
@@ -67,6 +71,12 @@ def _begin_amd() -> Callable[[], list[Gpu]]:
 
     amdsmi.amdsmi_init()
     return lambda: read_amd(amdsmi)
+
+
+def _begin_sysfs() -> Callable[[], list[Gpu]]:
+    if not sysfs_cards(SYSFS):
+        raise LookupError
+    return partial(read_sysfs, SYSFS)
 
 
 def read_nvidia(nvml: ModuleType | Any) -> list[Gpu]:
@@ -116,6 +126,75 @@ def _amd(smi: Any, handle: Any) -> Gpu:
         ),
         power=watts,
     )
+
+
+def sysfs_cards(sysfs: Path) -> list[Path]:
+    """Return the device folders of the GPUs that amdgpu runs, in the order of their PCI addresses.
+
+    Those that it divides have no PCI address of their own and follow by number.
+    """
+    cards = [
+        folder / "device"
+        for folder in sysfs.glob("class/drm/card*")
+        if folder.name[4:].isdigit() and (folder / "device" / "mem_info_vram_total").is_file()
+    ]
+    return sorted(cards, key=lambda card: (_pci_address(card), int(card.parent.name[4:])))
+
+
+def read_sysfs(sysfs: Path) -> list[Gpu]:
+    """Read by the files of the amdgpu driver: https://docs.kernel.org/gpu/amdgpu/.
+
+    Args:
+        sysfs: the folder that is ``/sys``.
+    """
+    return [_sysfs_gpu(card) for card in sysfs_cards(sysfs)]
+
+
+def _sysfs_gpu(card: Path) -> Gpu:
+    use = _file_number(card / "gpu_busy_percent")
+    used = _file_number(card / "mem_info_vram_used")
+    total = _file_number(card / "mem_info_vram_total")
+    watts = _first_number(card, "hwmon/hwmon*/power1_average", "hwmon/hwmon*/power1_input")
+    return Gpu(
+        name=_file_text(card / "product_name") or f"AMD GPU {_pci_address(card)}".rstrip(),
+        use=None if use is None else use / 100,
+        memory_used=None if used is None else int(used),
+        memory_total=None if total is None else int(total),
+        temperature=_hottest(card),
+        power=None if watts is None else watts / 1e6,  # µW
+    )
+
+
+def _pci_address(card: Path) -> str:
+    found = re.search(r"^PCI_SLOT_NAME=(\S+)", _file_text(card / "uevent"), re.M)
+    return found[1].lower() if found else ""
+
+
+def _hottest(card: Path) -> float | None:
+    """The junction, which amdgpu throttles by, in °C; without one the only sensor there is."""
+    labels = sorted(card.glob("hwmon/hwmon*/temp*_label"))
+    junction = [label for label in labels if _file_text(label) == "junction"]
+    names = [label.name.replace("_label", "_input") for label in junction] or ["temp1_input"]
+    thousandths = _first_number(card, f"hwmon/hwmon*/{names[0]}")
+    return None if thousandths is None else thousandths / 1000
+
+
+def _first_number(card: Path, *patterns: str) -> float | None:
+    found = (_file_number(path) for pattern in patterns for path in sorted(card.glob(pattern)))
+    return next((number for number in found if number is not None), None)
+
+
+def _file_text(path: Path) -> str:
+    """A file's text; empty where there is none, or where reading fails: idle cards sleep."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return ""
+
+
+def _file_number(path: Path) -> float | None:
+    text = _file_text(path)
+    return float(text) if text.isdigit() else None
 
 
 def _told(ask: Callable[[], Any]) -> Any:

@@ -4,13 +4,10 @@ import asyncio
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import psutil
-
-from apps.inference.gpus import read_gpus
 
 
 def usage(processes: Sequence[psutil.Process]) -> dict[str, Any]:
@@ -52,30 +49,3 @@ def _cpu_model() -> str:
     except OSError:
         names = []
     return names[0] if names else "unknown"
-
-
-class GpuMonitor:
-    """Samples the GPUs once a second while its context is open; quiet where there are none."""
-
-    def __init__(self, *, on: bool) -> None:
-        self._on = on
-        self._task: asyncio.Task[None] | None = None
-        self.samples: list[dict[str, Any]] = []
-
-    async def __aenter__(self) -> "GpuMonitor":
-        """Begin."""
-        if self._on:
-            self._task = asyncio.create_task(self._sample())
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        """End."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-
-    async def _sample(self) -> None:
-        while True:
-            gpus = await asyncio.to_thread(read_gpus)
-            self.samples.append({"at": time.time(), "gpus": [asdict(gpu) for gpu in gpus]})
-            await asyncio.sleep(1)
