@@ -13,15 +13,12 @@ if sys.version_info < (3, 11) and not PYTHON.exists():
 
 sys.path.insert(0, str(ROOT))
 try:
-    import httpx  # noqa: F401
-    import rich  # noqa: F401
+    from deploy.monitor.cli import main
 except ImportError as missing:
-    # Another Python than the platform's own, which has them once the quickstart ran.
+    # Another Python than the platform's own, which has rich and httpx once the quickstart ran.
     if PYTHON.exists() and Path(sys.prefix) != PYTHON.parent.parent:
         os.execv(PYTHON, [str(PYTHON), *sys.argv])
     sys.exit(f"{missing.name} is missing: python3 -m pip install rich httpx installs it.")
-
-from deploy.monitor.cli import main
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

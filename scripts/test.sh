@@ -53,6 +53,7 @@ need_tool turnserver coturn
 need_tool strace strace
 need_tool nginx nginx-light
 need_tool initdb postgresql
+need_tool tmux tmux
 if ((${#missing[@]})); then
     with_progress "Installing ${missing[*]}" "$LOG_DIR/install-tools.log" \
         apt_install_idle "${missing[@]}" ||

@@ -15,9 +15,9 @@ from deploy.benchmark import report, scenarios
 from deploy.benchmark.busy_vllm import BusyVllm
 from deploy.benchmark.children import PASSWORD_VARIABLE, ROOT, Child
 from deploy.benchmark.freshness import compare_releases
+from deploy.benchmark.gpu_monitor import GpuMonitor
 from deploy.benchmark.platform import AnyPlatform, GivenPlatform, OwnPlatform
 from deploy.benchmark.sampling import machine
-from deploy.benchmark.gpu_monitor import GpuMonitor
 
 PASSWORD_HELP = f"of that user; better in the environment as {PASSWORD_VARIABLE}"
 EXAMPLES = """examples:

@@ -13,9 +13,7 @@ from deploy.hardware.gpu_load import read_gpu_load
 class GpuMonitor:
     """Samples the GPUs once a second while its context is open; quiet where there are none."""
 
-    def __init__(
-        self, *, on: bool, read_gpus: Callable[[], Sequence[Gpu]] = read_gpu_load
-    ) -> None:
+    def __init__(self, *, on: bool, read_gpus: Callable[[], Sequence[Gpu]] = read_gpu_load) -> None:
         self._on = on
         self._read_gpus = read_gpus
         self._task: asyncio.Task[None] | None = None

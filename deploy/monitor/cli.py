@@ -48,7 +48,7 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def quickstart_url(root: Path) -> str | None:
-    """Return where the quickstart of this checkout is; None if none runs with its default folder."""
+    """Return where this checkout's quickstart is; None if none runs in its default folder."""
     with suppress(OSError, ValueError, KeyError, TypeError):
         return str(json.loads((root / "var" / "run" / "quickstart.json").read_text())["url"])
     return None

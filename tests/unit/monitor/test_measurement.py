@@ -35,7 +35,7 @@ def test_a_page_is_read_with_all_that_a_label_may_hold():
 
 
 def test_what_is_no_sample_is_passed_over():
-    text = "# HELP a b\n\na 1\nb{c=\"d\"} x\n<html>\nc 2 1700000000\nd NaN\n"
+    text = '# HELP a b\n\na 1\nb{c="d"} x\n<html>\nc 2 1700000000\nd NaN\n'
     page = parse(text, at=0)
     assert (page.value("a"), page.value("c"), page.value("b")) == (1, 2, None)
     assert math.isnan(page.value("d"))

@@ -1,0 +1,55 @@
+"""Numbers and sentences as a person reads them, and lines that fit."""
+
+import textwrap
+from typing import Final
+
+from rich.text import Text
+
+UNKNOWN: Final = "-"
+
+
+def number(value: float | None) -> str:
+    """Return a number with as many digits as tell something."""
+    if value is None:
+        return UNKNOWN
+    return f"{value:.1f}" if value < 100 and value != int(value) else f"{value:.0f}"
+
+
+def seconds(value: float | None) -> str:
+    """Return a duration as a person says it."""
+    if value is None:
+        return UNKNOWN
+    if value < 1:
+        return f"{value * 1000:.0f} ms"
+    return f"{value:.2f} s" if value < 10 else f"{value:.1f} s"
+
+
+def share(value: float | None) -> str:
+    """Return a share of 1 in percent."""
+    return UNKNOWN if value is None else f"{value * 100:.0f} %"
+
+
+def rate(value: float | None, unit: str) -> str:
+    """Return a rate, such as ``12/min``."""
+    return UNKNOWN if value is None else f"{number(value)}{unit}"
+
+
+def of_limit(value: float | None, limit: float | None) -> str:
+    """Return ``3 of 50``; without a limit the number alone."""
+    return number(value) if limit is None else f"{number(value)} of {number(limit)}"
+
+
+def with_unit(value: float | None, unit: str) -> str:
+    """Return a whole number with its unit."""
+    return UNKNOWN if value is None else f"{value:.0f} {unit}"
+
+
+def wrapped(text: str, *, width: int, style: str) -> list[Text]:
+    """Return a sentence in lines of that width."""
+    return [Text(line, style=style) for line in textwrap.wrap(text, width)]
+
+
+def cut(line: Text, width: int) -> Text:
+    """Shorten a line in place; return it."""
+    line.truncate(width, overflow="ellipsis")
+    return line
