@@ -54,6 +54,7 @@ need_tool strace strace
 need_tool nginx nginx-light
 need_tool initdb postgresql
 need_tool tmux tmux
+need_tool promtool prometheus
 if ((${#missing[@]})); then
     with_progress "Installing ${missing[*]}" "$LOG_DIR/install-tools.log" \
         apt_install_idle "${missing[@]}" ||

@@ -108,9 +108,13 @@ class Stack:
 
     def redis_url(self) -> str:
         """Return where its Redis is."""
-        facts = json.loads((self.data_dir / "run" / "quickstart.json").read_text())
-        url: str = facts["redis_url"]
+        url: str = self.facts()["redis_url"]
         return url
+
+    def facts(self) -> dict[str, Any]:
+        """Return where its parts are, as the quickstart wrote it down."""
+        facts: dict[str, Any] = json.loads((self.data_dir / "run" / "quickstart.json").read_text())
+        return facts
 
     def health(self) -> dict[str, Any]:
         """Return what ``/health`` says."""

@@ -41,7 +41,6 @@ class StandInModel:
         self.requests: list[dict[str, Any]] = []
         self.arrivals: list[float] = []
         self._server = _Server(self)
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
 
     @property
     def base_url(self) -> str:
@@ -50,7 +49,7 @@ class StandInModel:
 
     def start(self) -> None:
         """Begin to serve."""
-        self._thread.start()
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def stop(self) -> None:
         """End; the port is free again."""
@@ -64,12 +63,17 @@ class StandInModel:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 
+    def revive(self) -> None:
+        """Serve at the same port again."""
+        self._server = _Server(self, port=self._server.server_port)
+        self.start()
+
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self, model: StandInModel) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+    def __init__(self, model: StandInModel, *, port: int = 0) -> None:
+        super().__init__(("127.0.0.1", port), _Handler)
         self.model = model
         self.connections: set[socket.socket] = set()
 

@@ -2,8 +2,12 @@
 
 from prometheus_client import Counter, Gauge
 
+from apps.camera_sessions.models import EndReason
+
 SESSIONS_OPENED = Counter("qwencam_sessions_opened", "Camera sessions opened.")
 SESSIONS_ENDED = Counter("qwencam_sessions_ended", "Camera sessions ended, by reason.", ["reason"])
+for _reason in EndReason:
+    SESSIONS_ENDED.labels(_reason.value)
 SESSIONS_REFUSED = Counter(
     "qwencam_sessions_refused", "Camera sessions refused, by error code.", ["code"]
 )
