@@ -6,7 +6,7 @@ from apps.chat.protocol import Error, LiveText, Response, ServerMessage
 
 SECONDS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 20, 30, 60, 120)
 
-SOCKETS = Gauge("qwencam_sockets", "Open WebSockets.", multiprocess_mode="livesum")
+SOCKETS = Gauge("qwencam_sockets", "Open WebSockets.")
 QUESTIONS = Counter("qwencam_questions_total", "Questions taken.")
 ANSWERS = Counter("qwencam_answers_total", "Answers delivered.", ["mode"])
 UNCHANGED = Counter(

@@ -2,11 +2,7 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
-STREAMS_CONNECTED = Gauge(
-    "qwencam_streams_connected",
-    "Peer connections that deliver frames.",
-    multiprocess_mode="livesum",
-)
+STREAMS_CONNECTED = Gauge("qwencam_streams_connected", "Peer connections that deliver frames.")
 OFFERS = Counter("qwencam_offers", "WebRTC offers by outcome code.", ["outcome"])
 DATAGRAMS_DROPPED = Counter(
     "qwencam_datagrams_dropped",

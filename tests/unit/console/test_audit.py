@@ -24,6 +24,7 @@ from apps.accounts.signals import AccountChange, account_changed
 from apps.camera_sessions import lifecycle
 from apps.camera_sessions.models import EndReason
 from apps.console import audit
+from apps.console.metrics import AUDIT_FAILED
 from apps.console.models import AppendOnly, AuditEntry, Kind
 from apps.live_settings.changes import change_setting
 from tests.postgres import PostgresServer
@@ -174,7 +175,9 @@ def test_an_audit_that_can_not_be_written_stops_nothing(db, monkeypatch, caplog)
         raise DatabaseError
 
     monkeypatch.setattr(AuditEntry, "save", fail)
+    before = AUDIT_FAILED._value.get()
     audit.record(Kind.LOGIN, subject="anna")
+    assert AUDIT_FAILED._value.get() == before + 1
     assert "could not be written" in caplog.text
     assert "anna" not in caplog.text
 
