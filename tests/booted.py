@@ -1,7 +1,7 @@
 """A small Linux host of a test's own: systemd as PID 1 in namespaces, by systemd-nspawn.
 
-``/usr`` is this machine's, read-only; ``/etc``, ``/var``, ``/opt`` and ``/srv`` are its own, and the
-network is shared. What it runs ends with the test, also when the test is killed.
+``/usr`` is this machine's, read-only; ``/etc``, ``/var``, ``/opt`` and ``/srv`` are its own, and
+the network is shared. What it runs ends with the test, also when the test is killed.
 """
 
 import os
@@ -20,15 +20,15 @@ _HIDDEN = sys.base_prefix.startswith(("/root/", "/home/"))
 PYTHON_HOME = Path("/opt/python" if _HIDDEN else sys.base_prefix)
 """Where it has the interpreter of the tests: services see nothing below /root or /home."""
 _COPIED = (
-    "alternatives", "debian_version", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime",
-    "login.defs", "nsswitch.conf", "pam.d", "postgresql-common", "protocols", "security", "services",
-    "ssl",
-)  # fmt: skip
+    "alternatives debian_version ld.so.cache ld.so.conf ld.so.conf.d localtime login.defs "
+    "nsswitch.conf pam.d postgresql-common protocols security services ssl"
+)
 _QUIET = (
-    "console-getty.service", "dbus.service", "dbus.socket", "getty.target", "systemd-logind.service",
-    "systemd-networkd.service", "systemd-resolved.service", "systemd-timesyncd.service",
-    "systemd-user-sessions.service", "systemd-update-utmp.service", "systemd-binfmt.service",
-)  # fmt: skip
+    "console-getty.service dbus.service dbus.socket getty.target systemd-binfmt.service "
+    "systemd-logind.service systemd-networkd.service systemd-resolved.service "
+    "systemd-timesyncd.service systemd-update-utmp.service systemd-user-sessions.service"
+)
+"""Units of every system that nothing here needs."""
 _PASSWD = "root:x:0:0:root:/root:/bin/bash\nnobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n"
 _GROUP = "root:x:0:\nshadow:x:42:\ntty:x:5:\nnogroup:x:65534:\n"
 
@@ -59,41 +59,68 @@ class BootedHost:
         self._process: subprocess.Popen[bytes] | None = None
         self._pid = 0
 
+    def see(self, binds: Mapping[str, Path]) -> None:
+        """Let it see further folders of this machine, before it boots."""
+        self._binds.update(binds)
+
     def boot(self) -> None:
         """Start it and wait until its systemd is there."""
         self._make_root()
         binds = [f"--bind-ro={source}:{target}" for target, source in self._binds.items()]
-        command = [
-            *("setpriv", "--pdeathsig", "KILL", "--", "unshare", "--mount", "--propagation", "private"),
-            *("systemd-nspawn", "-D", str(self.root), "--boot", "--keep-unit", "--register=no"),
-            *("--link-journal=no", "--console=pipe", "--quiet", "--resolv-conf=copy-host"),
-            *(f"--tmpfs=/usr/local:mode=755", *binds, "systemd.unit=multi-user.target"),
-        ]  # fmt: skip
+        command = ["setpriv", "--pdeathsig", "KILL", "--"]
+        command += ["unshare", "--mount", "--propagation", "private"]
+        command += ["systemd-nspawn", "-D", str(self.root), "--boot", "--keep-unit"]
+        command += ["--register=no", "--link-journal=no", "--console=pipe", "--quiet"]
+        command += ["--resolv-conf=copy-host", "--tmpfs=/usr/local:mode=755", *binds]
+        command += ["systemd.unit=multi-user.target"]
         with self._console.open("wb") as console:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=console, stderr=console
+                command,
+                # Of cgroups' first version systemd does not hear when the last process has ended.
+                env={**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"},
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=console,
             )
         self._wait_until_up()
 
     def _make_root(self) -> None:
         root = self.root
-        for name in ("dev", "etc/systemd/system", "opt", "proc", "root", "run", "srv", "sys", "tmp", "usr", "var/log"):
+        for name in (
+            "dev",
+            "etc/systemd/system",
+            "opt",
+            "proc",
+            "root",
+            "run",
+            "srv",
+            "sys",
+            "tmp",
+            "usr",
+            "var/log",
+        ):
             (root / name).mkdir(parents=True, exist_ok=True)
         for name in ("bin", "sbin", "lib", "lib64"):
             if Path("/", name).is_symlink():
                 (root / name).symlink_to(f"usr/{name}")
         (root / "tmp").chmod(0o1777)
-        for name in _COPIED:
+        for name in _COPIED.split():
             source = Path("/etc", name)
             if source.is_dir():
                 shutil.copytree(source, root / "etc" / name, symlinks=True)
             elif source.exists():
                 shutil.copy2(source, root / "etc" / name)
         shutil.copy("/usr/lib/os-release", root / "etc/os-release")
-        for unit in _QUIET:
+        for unit in _QUIET.split():
             (root / "etc/systemd/system" / unit).symlink_to("/dev/null")
-        files = {"passwd": _PASSWD, "group": _GROUP, "shadow": "root:*:1::::::\n", "machine-id": "",
-                 "hostname": "booted\n", "hosts": "127.0.0.1 localhost booted\n"}
+        files = {
+            "passwd": _PASSWD,
+            "group": _GROUP,
+            "shadow": "root:*:1::::::\n",
+            "machine-id": "",
+            "hostname": "booted\n",
+            "hosts": "127.0.0.1 localhost booted\n",
+        }
         for name, content in files.items():
             (root / "etc" / name).write_text(content)
 
@@ -107,7 +134,9 @@ class BootedHost:
             over = self._process.poll() is not None or time.monotonic() > deadline
             assert not over, f"The host does not boot:\n{self._console.read_text()[-3000:]}"
             self._pid = self._find_init()
-            if self._pid and self.run("systemctl", "is-system-running", check=False).stdout.strip() in {
+            if self._pid and self.run(
+                "systemctl", "is-system-running", check=False
+            ).stdout.strip() in {
                 "running",
                 "degraded",
             }:
@@ -126,7 +155,16 @@ class BootedHost:
         self, *command: str, check: bool = True, timeout: float = 600, **environment: str
     ) -> subprocess.CompletedProcess[str]:
         """Run a command there as root; its output and its errors are in ``stdout`` together."""
-        enter = ["nsenter", f"--target={self._pid}", "--mount", "--uts", "--ipc", "--pid", "--root", "--wd"]
+        enter = [
+            "nsenter",
+            f"--target={self._pid}",
+            "--mount",
+            "--uts",
+            "--ipc",
+            "--pid",
+            "--root",
+            "--wd",
+        ]
         path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin"
         done = subprocess.run(
             [*enter, "--", *command],

@@ -1,6 +1,6 @@
 """``health.py wait|list --url URL...``: are all web servers well? For ``install.sh``.
 
-``list`` prints the parts that are well at every one of them; ``wait`` waits until the named parts are.
+``list`` prints the parts that are well at every one of them; ``wait`` waits until those named are.
 """
 
 import argparse
@@ -22,7 +22,7 @@ _DIRECT = urllib.request.build_opener(
 
 
 def well(url: str, *, host: str) -> set[str]:
-    """Return the parts that are well by one web server's ``/health``; none if it does not answer."""
+    """Return the parts that are well by one web server's ``/health``; none if it is silent."""
     request = urllib.request.Request(url, headers={"Host": host} if host else {})  # noqa: S310
     try:
         with _DIRECT.open(request, timeout=ANSWER_SECONDS) as reply:
@@ -49,7 +49,7 @@ def everywhere(urls: list[str], *, host: str) -> set[str]:
 
 
 def wait(urls: list[str], *, host: str, need: set[str], seconds: float) -> set[str]:
-    """Return what of ``need`` is still missing after ``seconds`` at most; nothing if all is well."""
+    """Return what of ``need`` is missing after ``seconds``, or nothing as soon as all is well."""
     began, shown = time.monotonic(), ""
     while missing := need - everywhere(urls, host=host):
         waited = time.monotonic() - began

@@ -49,11 +49,11 @@ name_release() {
 
 prepare_release() {
     step "Release $(basename "$RELEASE") in $PREFIX/releases"
-    [[ -e $RELEASE/.complete ]] || run copy_release
+    [[ -e $RELEASE/.complete ]] || part "copy $SOURCE to $RELEASE" copy_release
     prepare_environments
     if [[ ! -e $RELEASE/.complete ]]; then
         step "Static files"
-        run finish_release
+        part "collect them in $RELEASE/staticfiles" finish_release
     fi
 }
 
@@ -107,7 +107,7 @@ prepare_environments() {
     else
         step "The platform's environment in $PREFIX/environments"
         need_python
-        run platform_environment
+        part "pip installs requirements.txt" platform_environment
     fi
     case $VLLM in
         none) ;;
@@ -119,11 +119,11 @@ prepare_environments() {
         cpu | cuda | rocm)
             vllm_lock=$SOURCE/deploy/requirements/vllm-$VLLM.txt
             step "vLLM's environment ($VLLM) in $PREFIX/environments"
-            run vllm_environment "$(stamp_of "$vllm_lock")"
+            part "pip installs $vllm_lock" vllm_environment "$(stamp_of "$vllm_lock")"
             ;;
         *) fail "--vllm must be cpu, cuda, rocm, none or a folder, not '$VLLM'." ;;
     esac
-    [[ ! -e $SETTINGS/secrets/redis.conf || -x $PREFIX/bin/redis-server ]] || run copy_redis
+    [[ ! -e $SETTINGS/secrets/redis.conf || -x $PREFIX/bin/redis-server ]] || part "copy redis-server to $PREFIX/bin" copy_redis
 }
 
 # The parts in scripts/lib build the environment that VENV names, with the lock of the release.
@@ -178,8 +178,9 @@ download_model() {
 
 # choose_vllm: by the host's GPU, where --vllm is not given.
 choose_vllm() {
-    [[ -z $VLLM ]] || return 0
-    if [[ -n ${VLLM_BASE_URL:-} ]]; then
+    if [[ -n $VLLM ]]; then
+        :
+    elif [[ -n ${VLLM_BASE_URL:-} ]]; then
         VLLM=none
     elif [[ -e /dev/kfd ]]; then
         VLLM=rocm
@@ -188,7 +189,7 @@ choose_vllm() {
     else
         VLLM=cpu
     fi
-    [[ $VLLM == none || -n $MODEL ]] ||
+    [[ $VLLM == none || -n $MODEL || -e $SETTINGS/qwencam.env ]] ||
         fail "Say which model to serve: --model qwen2.5-vl-32b on a large GPU, --model demo to try it out, or VLLM_BASE_URL for a server there is."
 }
 

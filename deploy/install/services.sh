@@ -17,8 +17,9 @@ make_users() {
 
 # install_units RELEASE: with the prefix in place of the default one.
 install_units() {
-    local unit
-    for unit in "$1"/deploy/systemd/*.{service,target}; do
+    local unit release=$1
+    [[ -e $release ]] || release=$SOURCE # Nothing is there yet in a dry run.
+    for unit in "$release"/deploy/systemd/*.{service,target}; do
         sed "s|/opt/qwencam|$PREFIX|g" "$unit" | write "$UNITS/$(basename "$unit")" 0644
     done
     run install -d /usr/local/sbin

@@ -20,6 +20,15 @@ run() {
     fi
 }
 
+# part TEXT FUNCTION...: one of our own functions; a dry run prints what it would do.
+part() {
+    if [[ $DRY_RUN == true ]]; then
+        say "    $1"
+    else
+        "${@:2}"
+    fi
+}
+
 # write FILE MODE: what comes on standard input, unless the file has it already.
 write() {
     cat >"$SCRATCH/written"

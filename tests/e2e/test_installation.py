@@ -1,0 +1,521 @@
+"""``deploy/install.sh`` on a booted host: its services as operators have them, from first to last.
+
+The tests of this module are one story on one host, in order: nothing is there, installed, killed,
+stopped, restored, upgraded in vain, upgraded, uninstalled.
+"""
+
+import asyncio
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from websockets.exceptions import ConnectionClosed
+
+from tests.booted import BootedHost, environment_like, why_not
+from tests.camera_client import CameraClient, Message
+from tests.ports import free_port
+from tests.postgres import PostgresServer
+from tests.scenes import picture
+from tests.stack import ROOT
+
+pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not())
+
+PICTURE = picture("red circle middle")
+QUESTION = "What do you see?"
+UNITS = ("qwen-redis", "qwen-beat", "qwen-worker", "qwen-vllm")
+DATABASE_PASSWORD = "a-database-password"
+OPTIONS = ("--model", "demo", "--vllm", "/srv/vllm", "--environment", "/srv/platform")
+
+
+class Installation:
+    """The host with a PostgreSQL beside it, and what install.sh has said."""
+
+    def __init__(self, host: BootedHost, database_url: str) -> None:
+        self.host = host
+        self.ports = [free_port(), free_port()]
+        self.database_url = database_url
+        self.output = ""
+
+    @property
+    def web_units(self) -> list[str]:
+        return [f"qwen-webrtc@{port}" for port in self.ports]
+
+    def url(self, number: int = 0) -> str:
+        return f"http://127.0.0.1:{self.ports[number]}"
+
+    def install(self, *arguments: str, check: bool = True) -> str:
+        """Run install.sh as an operator with a database of his own."""
+        done = self.host.run(
+            "/srv/source/deploy/install.sh",
+            *arguments,
+            check=check,
+            DATABASE_URL=self.database_url,
+        )
+        return done.stdout
+
+    def first(self, *arguments: str, check: bool = True) -> str:
+        ports = ",".join(map(str, self.ports))
+        return self.install(*OPTIONS, "--web-ports", ports, *arguments, check=check)
+
+    def token(self, number: int = 0) -> Message:
+        found = re.search(r"operator (\S+): password (\S+)", self.output)
+        assert found, self.output
+        credentials = {"username": found[1], "password": found[2]}
+        reply = httpx.post(f"{self.url(number)}/api/token", json=credentials, timeout=60)
+        assert reply.status_code == 201, reply.text
+        body: Message = reply.json()
+        return body
+
+    def main_pid(self, unit: str) -> int:
+        return int(self.host.property(unit, "MainPID"))
+
+    def wait_for(self, condition: Callable[[], bool], *, what: str, patience: float = 120) -> None:
+        deadline = time.monotonic() + patience
+        while not condition():
+            assert time.monotonic() < deadline, f"{what}\n{self.host.journal()}"
+            time.sleep(0.25)
+
+    def healthy(self) -> bool:
+        try:
+            bodies = [httpx.get(f"{self.url(n)}/health", timeout=10).json() for n in range(2)]
+        except httpx.TransportError:
+            return False
+        return all(body["status"] == "ok" for body in bodies)
+
+    def wait_until_healthy(self) -> None:
+        self.wait_for(self.healthy, what="It does not become healthy.")
+
+
+@pytest.fixture(scope="module")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """A booted host on which nothing is installed yet."""
+    folder = tmp_path_factory.mktemp("host")
+    database = PostgresServer()
+    host = BootedHost(folder, binds={})
+    for path, of in (("/srv/platform", ROOT / ".venv"), ("/srv/vllm", ROOT / ".venv-vllm")):
+        host.see(environment_like(path, root=host.root, of=of))
+    host.see({"/srv/source": ROOT})
+    try:
+        database.start()
+        host.boot()
+        address = database.url.partition("@")[2]
+        yield Installation(host, f"postgres://postgres:{DATABASE_PASSWORD}@{address}")
+    finally:
+        host.end()
+        database.stop()
+
+
+def files_of(host: BootedHost) -> set[str]:
+    """Return all paths that are the host's own, but for what every system writes as it runs."""
+    ours = (
+        "find / -xdev ! -path '/tmp/*' ! -path '/var/log/journal*' ! -path '/var/lib/systemd*' "
+        "! -path '/var/cache/ldconfig*' ! -path '/root/.*' ! -name '*-' ! -name '.pwd.lock' "
+        "! -name '.updated' ! -name '__pycache__' -print"
+    )
+    return set(host.run("sh", "-c", ours).stdout.splitlines())
+
+
+@pytest.fixture(scope="module")
+def empty(installation: Installation) -> set[str]:
+    """The paths there were before anything was installed."""
+    return files_of(installation.host)
+
+
+@pytest.fixture
+async def camera(installation: Installation) -> AsyncIterator[CameraClient]:
+    """A user whose camera sends a red circle to the first web server."""
+    installation.wait_until_healthy()
+    async with CameraClient(installation.url(), installation.token()) as client:
+        await client.start_camera(PICTURE)
+        await client.wait_for("stream", state="connected")
+        yield client
+
+
+def test_a_dry_run_changes_nothing(installation: Installation, empty: set[str]):
+    output = installation.first("--dry-run")
+    assert "write /etc/systemd/system/qwen-webrtc@.service" in output
+    assert "systemctl enable" in output and "manage.sh migrate" in output
+    assert DATABASE_PASSWORD not in output
+    assert files_of(installation.host) == empty
+
+
+def test_what_cannot_be_installed(installation: Installation):
+    for arguments, problem in (
+        (("--prefix", "/home/qwencam"), "can't see /home/qwencam"),
+        (("--prefix", "/srv/a b"), "letters, digits"),
+        (("--from", "/srv/absent.tar.gz"), "--from names no file"),
+        (("--from", "/etc/passwd"), "is no whole .tar.gz archive"),
+        (("--vllm", "/srv/vllm"), "Say which model to serve"),
+        (("--upgrade",), "is not installed"),
+        (("--restore", "/etc/passwd"), "is not installed"),
+        (("--web-ports", "http"), "must be ports such as"),
+        (("--public-url", "camera.example.org"), "must look like https://"),
+        (("--purge",), "goes with --uninstall"),
+        (("--model",), "needs a value"),
+        (("--nonsense",), "Unknown option '--nonsense'"),
+    ):
+        done = installation.host.run("/srv/source/deploy/install.sh", *arguments, check=False)
+        assert done.returncode == 1 and problem in done.stdout, (arguments, done.stdout)
+
+
+def test_installing(installation: Installation):
+    installation.output = installation.first()
+    assert "the same command again" not in installation.output
+    assert installation.healthy()
+
+
+async def test_a_question_is_answered(camera: CameraClient):
+    answer = await camera.ask(QUESTION)
+    assert "red" in answer["text"], answer
+
+
+def test_the_units_are_valid_and_shut_in(installation: Installation):
+    host = installation.host
+    units = [f"{unit}.service" for unit in (*UNITS, *installation.web_units)]
+    assert host.run("systemd-analyze", "verify", *units, "qwencam.target").stdout == ""
+    for unit in units:
+        # In tenths, as --threshold has it.
+        most = 50 if unit.startswith("qwen-vllm") else 20
+        files = f"/etc/systemd/system/{re.sub('@.*[.]', '@.', unit)}"
+        host.run("systemd-analyze", "security", "--offline=true", f"--threshold={most}", files)
+        pid = host.property(unit, "MainPID")
+        status = dict(
+            line.split(":\t", 1)
+            for line in host.run("cat", f"/proc/{pid}/status").stdout.splitlines()
+            if ":\t" in line
+        )
+        assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2"), unit
+        assert int(status["CapBnd"], 16) == 0, unit
+        assert host.property(unit, "Restart") == "always"
+        limits = host.run("cat", f"/proc/{pid}/limits").stdout
+        assert re.search(r"core file size +0 +0 ", limits), limits
+        assert int(host.run("cat", f"/proc/{pid}/coredump_filter").stdout, 16) == 0
+        user = host.run("id", "-nu", status["Uid"].split()[0]).stdout.strip()
+        assert user == ("qwen-vllm" if unit.startswith("qwen-vllm") else "qwencam")
+        assert host.run("systemctl", "is-enabled", unit).stdout.strip() == "enabled"
+    assert host.run("systemctl", "is-enabled", "qwencam.target").stdout.strip() == "enabled"
+
+
+def test_secrets_are_seen_by_nobody(installation: Installation):
+    host = installation.host
+    secrets = host.run("sh", "-c", "cat /etc/qwencam/secrets/*_*").stdout.split()
+    assert any(DATABASE_PASSWORD in secret for secret in secrets) and len(secrets) == 5
+    assert host.run(
+        "sh", "-c", "stat -c %a:%U /etc/qwencam/secrets /etc/qwencam/secrets/* | sort -u"
+    ).stdout.split() == ["600:root", "700:root"]
+    shown = host.run(
+        "sh",
+        "-c",
+        "cat /proc/[0-9]*/cmdline /etc/qwencam/qwencam.env; systemctl show 'qwen-*'; journalctl",
+    ).stdout
+    assert [secret for secret in secrets if secret in shown or secret in installation.output] == []
+    refused = host.run(
+        "setpriv", "--reuid=nobody", "--clear-groups", "qwencam-manage", "check", check=False
+    )
+    assert refused.returncode == 1 and "run this as root" in refused.stdout
+
+
+def test_installing_again_changes_nothing(installation: Installation):
+    units = (*UNITS, *installation.web_units)
+    before = files_of(installation.host), [installation.main_pid(unit) for unit in units]
+    again = installation.install()
+    assert (files_of(installation.host), [installation.main_pid(unit) for unit in units]) == before
+    assert "password" not in again
+
+
+async def test_each_unit_that_is_killed_comes_back(installation: Installation):
+    host = installation.host
+    units = (*UNITS, *installation.web_units)
+    killed = {unit: installation.main_pid(unit) for unit in units}
+    for pid in killed.values():
+        host.run("kill", "-KILL", str(pid))
+    for unit, pid in killed.items():
+        installation.wait_for(
+            lambda unit=unit, pid=pid: (
+                installation.main_pid(unit) not in {0, pid}
+                and host.property(unit, "ActiveState") == "active"
+            ),
+            what=f"{unit} does not come back.",
+        )
+    installation.wait_until_healthy()
+    async with CameraClient(installation.url(1), installation.token(1)) as camera:
+        await camera.start_camera(PICTURE)
+        assert "red" in (await camera.ask(QUESTION))["text"]
+
+
+def test_what_hangs_is_restarted(installation: Installation):
+    """By the watchdog, which is given ten seconds here instead of a minute."""
+    host = installation.host
+    units = ("qwen-worker", installation.web_units[0])
+    for unit in units:
+        folder = f"/etc/systemd/system/{unit}.service.d"
+        host.run("mkdir", folder)
+        host.run("sh", "-c", f"printf '[Service]\\nWatchdogSec=10\\n' > {folder}/soon.conf")
+    host.run("systemctl", "daemon-reload")
+    host.run("systemctl", "restart", *units)
+    hung = {unit: installation.main_pid(unit) for unit in units}
+    for pid in hung.values():
+        host.run("kill", "-STOP", str(pid))
+    for unit, pid in hung.items():
+        installation.wait_for(
+            lambda unit=unit, pid=pid: installation.main_pid(unit) not in {0, pid},
+            what=f"{unit} hangs.",
+        )
+        assert "Watchdog timeout" in host.run("journalctl", "-u", unit, "-o", "cat").stdout
+        host.run("rm", "-r", f"/etc/systemd/system/{unit}.service.d")
+    host.run("systemctl", "daemon-reload")
+    installation.wait_until_healthy()
+
+
+async def stopped(installation: Installation, *units: str) -> None:
+    await asyncio.to_thread(installation.host.run, "systemctl", "stop", *units)
+
+
+async def test_a_worker_that_is_stopped_finishes_its_answer(
+    installation: Installation, camera: CameraClient
+):
+    question = await camera.send_question(QUESTION)
+    await camera.wait_for("token", id=question)
+    await stopped(installation, "qwen-worker")
+    assert "red" in (await camera.end_of(question)).get("text", "")
+    assert installation.host.property("qwen-worker", "Result") == "success"
+    installation.host.run("systemctl", "start", "qwen-worker")
+
+
+async def test_a_web_server_that_is_stopped_drains(
+    installation: Installation, camera: CameraClient
+):
+    host, unit = installation.host, installation.web_units[0]
+    question = await camera.send_question(QUESTION)
+    await camera.wait_for("queued", id=question)
+    await stopped(installation, unit)
+    assert "red" in (await camera.end_of(question)).get("text", "")
+    assert await camera.wait_closed() == 1012
+    assert host.property(unit, "Result") == "success"
+    # Back with the privacy filters on: they too run shut in as they are.
+    filters = "ENABLE_FACE_BLUR=true\\nENABLE_NSFW_FILTER=true\\n"
+    host.run("sh", "-c", f"printf '{filters}' >> /etc/qwencam/qwencam.env")
+    host.run("systemctl", "start", unit)
+    await asyncio.to_thread(installation.wait_until_healthy)
+    await camera.open_socket()
+    await camera.start_camera(PICTURE)
+    assert "red" in (await camera.ask(QUESTION)).get("text", "")
+
+
+def shell(installation: Installation, statement: str) -> list[str]:
+    """Run Python with Django's models there; return the words it printed."""
+    command = ("qwencam-manage", "shell", "-v", "0", "-c", statement)
+    return installation.host.run(*command).stdout.split()
+
+
+def users(installation: Installation) -> list[str]:
+    names = "print(*User.objects.values_list('username', flat=True))"
+    return shell(installation, f"from apps.accounts.models import User; {names}")
+
+
+def test_a_backup_comes_back(installation: Installation):
+    backup = re.search(r"Backed up to (\S+)", installation.install("--backup"))
+    assert backup
+    installation.host.run("qwencam-manage", "create_demo_users")
+    assert "demo" in users(installation)
+    installation.host.run("mv", backup[1], "/srv/backup")
+    output = installation.install("--restore", "/srv/backup")
+    assert "Restored. The database as it was before: " in output
+    assert users(installation) == ["operator"]
+    refused = installation.install("--restore", "/etc/passwd", check=False)
+    assert "is no copy of a PostgreSQL database" in refused and "is as it was" in refused
+    installation.wait_until_healthy()
+    assert users(installation) == ["operator"]
+
+
+def next_release(folder: Path, *, version: str, broken: bool) -> Path:
+    """Make the source of another release, whose migration makes a table."""
+    files = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    for name in filter(None, files.split("\0")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    package = folder / "qwencam_site" / "__init__.py"
+    package.write_text(
+        re.sub(r'__version__ = ".*"', f'__version__ = "{version}"', package.read_text())
+    )
+    migrations = folder / "apps" / "live_settings" / "migrations"
+    last = sorted(path.stem for path in migrations.glob("0*.py"))[-1]
+    (migrations / "9999_test.py").write_text(
+        "from django.db import migrations\n\n\nclass Migration(migrations.Migration):\n"
+        f"    dependencies = [('live_settings', '{last}')]\n"
+        "    operations = [migrations.RunSQL('CREATE TABLE of_the_next_release (id integer)')]\n"
+    )
+    if broken:
+        health = folder / "qwencam_site" / "health.py"
+        broken_check = "async def check_redis() -> str:\n    raise CheckFailed('Broken.')\n"
+        health.write_text(
+            health.read_text().replace("async def check_redis() -> str:\n", broken_check, 1)
+        )
+    return folder
+
+
+def running_release(installation: Installation) -> str:
+    return Path(installation.host.run("readlink", "/opt/qwencam/current").stdout.strip()).name
+
+
+def has_new_table(installation: Installation) -> bool:
+    names = "print(*connection.introspection.table_names())"
+    tables = shell(installation, f"from django.db import connection; {names}")
+    return "of_the_next_release" in tables
+
+
+class Asking:
+    """A user who asks one question after the other, whatever happens to the server."""
+
+    def __init__(self, camera: CameraClient) -> None:
+        self.camera = camera
+        self.asked: list[str] = []
+        self.closed: list[int] = []
+        self._over = asyncio.Event()
+
+    async def go_on(self) -> None:
+        """Ask until `end` is called; come back whenever the socket is closed, as the page does."""
+        while not self._over.is_set():
+            question = uuid4().hex
+            self.asked.append(question)
+            with suppress(ConnectionClosed):
+                await self.camera.send(type="chat", id=question, content=QUESTION)
+            await self._until_ended(question)
+
+    def end(self) -> None:
+        """Let the question that is being asked be the last."""
+        self._over.set()
+
+    async def _until_ended(self, question: str) -> None:
+        deadline = time.monotonic() + 120
+        while not self._heard("response", question) and not self._heard("error", question):
+            assert time.monotonic() < deadline, "A question has no end."
+            if self.camera.close_code is not None:
+                await self._come_back(question)
+            await asyncio.sleep(0.02)
+
+    async def _come_back(self, question: str) -> None:
+        self.closed.append(self.camera.close_code or 0)
+        while True:
+            try:
+                await self.camera.open_socket()
+                break
+            except (OSError, ConnectionClosed):
+                await asyncio.sleep(0.2)
+        await self.camera.drop_camera()
+        await self.camera.start_camera(PICTURE)
+        if self._heard("queued", question):
+            await self.camera.send(type="resume", id=question, after=0)
+        else:  # It never arrived.
+            await self.camera.send(type="chat", id=question, content=QUESTION)
+
+    def _heard(self, kind: str, question: str) -> bool:
+        return any(m["type"] == kind and m.get("id") == question for m in self.camera.messages)
+
+    def ends(self) -> list[Any]:
+        """Return the text or the error of each question."""
+        found = {
+            m["id"]: m.get("text") or m.get("error")
+            for m in self.camera.messages
+            if m["type"] in {"response", "error"}
+        }
+        return [found.get(question) for question in self.asked]
+
+
+async def upgraded_while_asked(
+    installation: Installation, camera: CameraClient, *arguments: str
+) -> tuple[subprocess.CompletedProcess[str], Asking]:
+    """Upgrade while somebody asks question after question."""
+    asking = Asking(camera)
+    task = asyncio.create_task(asking.go_on())
+    done = await asyncio.to_thread(installation.host.run, *arguments, check=False)
+    asking.end()
+    await task
+    return done, asking
+
+
+async def test_an_upgrade_that_does_not_become_healthy_goes_back(
+    installation: Installation, camera: CameraClient
+):
+    before, vllm = running_release(installation), installation.main_pid("qwen-vllm")
+    source = installation.host.root / "srv" / "broken"
+    next_release(source, version="9.0.0", broken=True)
+    done, asking = await upgraded_while_asked(
+        installation, camera, "/srv/broken/deploy/install.sh", "--upgrade", "--health-seconds", "15"
+    )
+    assert done.returncode == 1, done.stdout
+    assert "After 15 s still not well: redis." in done.stdout
+    assert f"{before} runs again; nothing was lost." in done.stdout
+    assert running_release(installation) == before
+    assert installation.main_pid("qwen-vllm") == vllm
+    assert not has_new_table(installation)
+    assert set(asking.closed) == {1012}
+    assert all("red" in end for end in asking.ends()), asking.ends()
+
+
+async def test_an_upgrade_loses_no_question(
+    installation: Installation, camera: CameraClient, tmp_path: Path
+):
+    before = running_release(installation)
+    next_release(tmp_path / "qwencam-9.0.1", version="9.0.1", broken=False)
+    archive = installation.host.root / "srv" / "qwencam-9.0.1.tar.gz"
+    subprocess.run(["tar", "-C", tmp_path, "-czf", archive, "qwencam-9.0.1"], check=True)
+    done, asking = await upgraded_while_asked(
+        installation,
+        camera,
+        *("/srv/source/deploy/install.sh", "--upgrade", "--from", "/srv/qwencam-9.0.1.tar.gz"),
+    )
+    assert done.returncode == 0, done.stdout
+    now = running_release(installation)
+    assert now.startswith("9.0.1-") and f"Upgraded to {now}." in done.stdout
+    assert httpx.get(f"{installation.url()}/health", timeout=10).json()["version"] == "9.0.1"
+    assert has_new_table(installation)
+    assert set(asking.closed) == {1012}
+    assert all("red" in end for end in asking.ends()), asking.ends()
+    kept = installation.host.run("ls", "/opt/qwencam/releases").stdout.split()
+    assert sorted(kept) == sorted([before, now])
+    again = installation.host.run(
+        "/srv/source/deploy/install.sh", "--upgrade", "--from", "/srv/qwencam-9.0.1.tar.gz"
+    )
+    assert "nothing to upgrade" in again.stdout
+
+
+def test_an_upgrade_that_was_cut_off_is_gone_back_from_first(installation: Installation):
+    """As after a power failure: the note that it left is all there is."""
+    host, before = installation.host, running_release(installation)
+    (backup,) = host.run("sh", "-c", "ls -t /var/lib/qwencam/backups/* | head -n 1").stdout.split()
+    older = host.run("ls", "/opt/qwencam/releases").stdout.split()
+    older.remove(before)
+    note = f"GO_BACK_TO=/opt/qwencam/releases/{older[0]}\\nBACKUP={backup}\\n"
+    host.run("sh", "-c", f"printf '{note}' > /etc/qwencam/upgrade-under-way")
+    installation.install()
+    assert running_release(installation) == older[0]
+    assert not has_new_table(installation)
+    assert installation.healthy()
+
+
+def test_uninstalling(installation: Installation, empty: set[str]):
+    host = installation.host
+    output = installation.install("--uninstall")
+    assert "Kept: settings and secrets" in output
+    left = files_of(host)
+    assert "/etc/qwencam/secrets/DJANGO_SECRET_KEY" in left and "/opt/qwencam" not in left
+    assert host.run("systemctl", "list-unit-files", "qwen*", check=False).stdout.count("qwen") == 0
+    installation.install("--uninstall", "--purge")
+    of_the_test = {"/srv/backup", "/srv/qwencam-9.0.1.tar.gz"}
+    left = {path for path in files_of(host) if not path.startswith("/srv/broken")}
+    assert left - of_the_test == empty
+    accounts = host.run("cat", "/etc/passwd", "/etc/group").stdout
+    assert "qwen" not in accounts and "render" not in accounts
+    assert "qwen" not in host.run("ps", "-eo", "args").stdout
