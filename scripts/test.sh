@@ -55,6 +55,7 @@ need_tool nginx nginx-light
 need_tool initdb postgresql
 need_tool tmux tmux
 need_tool promtool prometheus
+need_tool systemd-nspawn systemd-container
 if ((${#missing[@]})); then
     with_progress "Installing ${missing[*]}" "$LOG_DIR/install-tools.log" \
         apt_install_idle "${missing[@]}" ||
@@ -83,7 +84,7 @@ check_migrations() {
 
 stage "Format" "$bin/ruff" format --check .
 stage "Lint" "$bin/ruff" check .
-stage "Shell lint" "$bin/shellcheck" -x scripts/*.sh scripts/lib/*.sh .ci/run
+stage "Shell lint" "$bin/shellcheck" -x scripts/*.sh scripts/lib/*.sh deploy/*.sh deploy/install/*.sh .ci/run
 stage "Types" with_keys "$bin/mypy"
 stage "Import direction" "$bin/lint-imports"
 stage "Deployment checks" check_deploy

@@ -4,8 +4,9 @@
 uninstall() {
     local unit group
     step "Stop and disable the services"
+    # Patterns match what is loaded, so that a second call finds nothing to do.
     run systemctl stop 'qwen-webrtc@*.service'
-    run systemctl stop qwencam.target 'qwen-*.service'
+    run systemctl stop 'qwen-*.service' 'qwencam.targe[t]'
     for unit in $(enabled_web_units) qwen-worker.service qwen-beat.service qwen-vllm.service qwen-redis.service qwencam.target; do
         [[ ! -e $UNITS/$unit && $unit != *@* ]] || run systemctl disable -q "$unit"
     done
