@@ -115,10 +115,8 @@ load_or_make_secrets "$DATA_DIR/env"
 set_demo_settings
 "$PYTHON" -m qwencam_site.quickstart_settings # For manage.py, beside it.
 
-manage() { "$PYTHON" manage.py "$@" || fail "manage.py $1 failed: its message is above."; }
-manage migrate --verbosity 0
-manage collectstatic --noinput --verbosity 0
-users=$(manage create_demo_users) || exit 1
+users=$("$PYTHON" manage.py prepare_demo) ||
+    fail "manage.py prepare_demo failed: its message is above."
 unset DEMO_PASSWORD
 
 # --- Start, wait, say where -----------------------------------------------------------------------
