@@ -74,6 +74,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add("--first-token", type=float, default=0.2, help="stand-in: seconds to the first token")
     add("--token", type=float, default=0.02, help="stand-in: seconds a token")
     add("--tokens", type=_count, default=16, help="stand-in: tokens of an answer")
+    add("--quick", action="store_true", help="wait shortly: to try it out, too rough to compare")
     add("--out", type=Path, default=ROOT / "benchmark_results", help="folder of the results")
     options = parser.parse_args(arguments)
     if options.failover and sum(map(bool, _scenarios(options))) > 1:
@@ -142,6 +143,7 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
 
 
 async def _measure_platform(options: argparse.Namespace, results: dict[str, Any]) -> None:
+    waits = scenarios.QUICK if options.quick else scenarios.Waits()
     pace = {"first_token": options.first_token, "token": options.token, "tokens": options.tokens}
     async with AsyncExitStack() as stack:
         model = await stack.enter_async_context(Child("model", pace))
@@ -157,6 +159,7 @@ async def _measure_platform(options: argparse.Namespace, results: dict[str, Any]
                     questions=max(1, options.num_requests // 2),
                     shape=shape,
                     codec=options.codec,
+                    waits=waits,
                     progress=progress,
                 )
                 for shape in ("asking", "idle")
@@ -168,17 +171,22 @@ async def _measure_platform(options: argparse.Namespace, results: dict[str, Any]
                 shape=options.shape,
                 live=options.live_rate if options.live else 0.0,
                 minutes=options.soak,
+                waits=waits,
                 progress=progress,
             )
         elif options.streams:
-            results["streams"] = await _hold_all(options, platform, model)
+            results["streams"] = await _hold_all(options, platform, model, waits=waits)
         if options.churn:
             results["churn"] = await scenarios.churn(
-                platform, times=options.churn, progress=progress
+                platform, times=options.churn, waits=waits, progress=progress
             )
         if other is not None:
             results["failover"] = await scenarios.failover(
-                platform, other, questioners=12, questions=16, progress=progress
+                platform,
+                other,
+                questioners=12,
+                questions=12 if options.quick else 16,
+                progress=progress,
             )
         if options.fairness:
             results["fairness"] = await scenarios.fairness(
@@ -207,7 +215,9 @@ async def _url_of(model: Child) -> str:
     return str((await model.note_with("base_url"))["base_url"])
 
 
-async def _hold_all(options: argparse.Namespace, platform: Any, model: Child) -> list[Any]:
+async def _hold_all(
+    options: argparse.Namespace, platform: Any, model: Child, *, waits: scenarios.Waits
+) -> list[Any]:
     lives = [0.0, options.live_rate] if options.live else [0.0]
     return [
         await scenarios.hold(
@@ -218,6 +228,7 @@ async def _hold_all(options: argparse.Namespace, platform: Any, model: Child) ->
             codec=options.codec,
             live=live,
             questions=min(20, options.num_requests),
+            waits=waits,
             progress=progress,
         )
         for live in lives

@@ -24,9 +24,6 @@ from deploy.benchmark.camera import CameraUser, Message
 from deploy.benchmark.children import PASSWORD_VARIABLE
 from deploy.benchmark.pictures import SHAPES, ClipTrack, TimecodedTrack, encoded_clip
 
-SETTLE_SECONDS = 9.0
-"""Two beats and some sender reports: what a claimed age needs to be right."""
-
 ANSWER_SECONDS = 60.0
 LEAD_SECONDS = 0.2
 """How long a flood has been asked before others ask."""
@@ -77,7 +74,7 @@ class Asker:
         shape = SHAPES[self._config["shape"]]
         async with user(self._config, self.hear) as camera:
             await camera.stream(TimecodedTrack(shape), codec=self._config["codec"])
-            await asyncio.sleep(self._config.get("settle", SETTLE_SECONDS))
+            await asyncio.sleep(self._config["beats"])
             tell(ready=True)
             for number in range(self._config["questions"]):
                 await asyncio.sleep(random.uniform(*self._config["pause"]))

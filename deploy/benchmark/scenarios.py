@@ -4,6 +4,7 @@ import asyncio
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -16,11 +17,26 @@ from deploy.benchmark.sampling import cpu_percent, usage
 
 Progress = Callable[[str, int, int], None]
 
-BASE_SECONDS: Final = 6.0
-CPU_SECONDS: Final = 15.0
-SETTLE_SECONDS: Final = 6.0
-QUIET_SECONDS: Final = 15.0
-"""After the last disconnect, until threads and sockets are gone."""
+
+@dataclass(frozen=True)
+class Waits:
+    """How long is waited for what is measured to settle, in seconds.
+
+    `base` and `load` are how long processor time is sampled, without and with the streams; `settle`
+    is between their start and that; `beats` is before a camera's first question, two heartbeats
+    and some sender reports, which a claimed age needs to be right; `quiet` is after the last
+    disconnect, until threads and sockets are gone.
+    """
+
+    base: float = 6.0
+    load: float = 15.0
+    settle: float = 6.0
+    beats: float = 9.0
+    quiet: float = 15.0
+
+
+QUICK: Final = Waits(base=2.0, load=2.0, settle=2.0, beats=4.0, quiet=1.0)
+"""To try out what a measurement does; its figures are too rough to be compared."""
 
 ROUNDS: Final = 5
 HANG_AFTER_SECONDS: Final = 4.0
@@ -56,6 +72,7 @@ async def ask(
     questions: int,
     shape: str,
     codec: str,
+    waits: Waits,
     progress: Progress,
 ) -> dict[str, Any]:
     """Ask with one camera that sends at `shape`'s rate ("asking" or "idle")."""
@@ -69,6 +86,7 @@ async def ask(
     seen = len(model.notes)
     name = f"{shape}{seen}"
     config = _asker(platform, name=name, shape=shape, codec=codec, questions=questions)
+    config["beats"] = waits.beats
     async with Child("client", config, on_note=note) as client:
         await client.finish()
     await asyncio.sleep(0.5)
@@ -84,6 +102,7 @@ async def hold(
     codec: str,
     live: float,
     questions: int,
+    waits: Waits,
     progress: Progress,
 ) -> dict[str, Any]:
     """Keep streams open; return what they take, and how fresh one more camera's answers are.
@@ -99,7 +118,7 @@ async def hold(
         "live_rate": live,
     }
     await asyncio.sleep(2)  # What was held before is gone by then.
-    before = await _load(platform, seconds=BASE_SECONDS)
+    before = await _load(platform, seconds=waits.base)
     opened = 0
 
     def note(line: dict[str, Any]) -> None:
@@ -110,8 +129,8 @@ async def hold(
     config = {**_login(platform), **found, "role": "hold", "live": live}
     async with Child("client", config, on_note=note) as client:
         await client.note_with("ready")
-        await asyncio.sleep(SETTLE_SECONDS)
-        during = await _load(platform, seconds=CPU_SECONDS)
+        await asyncio.sleep(waits.settle)
+        during = await _load(platform, seconds=waits.load)
         if before and during:
             found |= _taken(streams, before, during)
         if questions:
@@ -121,6 +140,7 @@ async def hold(
                 questions=questions,
                 shape="asking",
                 codec=codec,
+                waits=waits,
                 progress=progress,
             )
     return found | _live_rate(client.notes, streams=streams)
@@ -167,6 +187,7 @@ async def soak(
     shape: str,
     live: float,
     minutes: int,
+    waits: Waits,
     progress: Progress,
 ) -> dict[str, Any]:
     """Keep streams open for long; return what they take, minute by minute.
@@ -192,7 +213,7 @@ async def soak(
             share = await cpu_percent(platform.webs, seconds=60)
             samples.append({"minute": minute, "cpu_percent": share, **usage(platform.webs)})
             progress(f"{streams} streams for long", minute, minutes)
-    await asyncio.sleep(QUIET_SECONDS)
+    await asyncio.sleep(waits.quiet)
     return {
         "streams": streams,
         "live_rate": live,
@@ -212,7 +233,9 @@ def slope_per_hour(samples: list[dict[str, Any]], name: str) -> float | None:
     return round(60 * float(np.polyfit(minutes, values, 1)[0]), 2)
 
 
-async def churn(platform: Platform, *, times: int, progress: Progress) -> dict[str, Any]:
+async def churn(
+    platform: Platform, *, times: int, waits: Waits, progress: Progress
+) -> dict[str, Any]:
     """Connect and disconnect; return threads, descriptors and memory before and after."""
     if not platform.webs:
         return {"skipped": "The web server's process is not known: give --web-pid."}
@@ -227,7 +250,7 @@ async def churn(platform: Platform, *, times: int, progress: Progress) -> dict[s
         config = {**_login(platform), "role": "churn", "shape": "idle", "times": count}
         async with Child("client", config, on_note=note) as client:
             await client.finish()
-        await asyncio.sleep(QUIET_SECONDS)
+        await asyncio.sleep(waits.quiet)
 
     # The first few fill caches and thread pools, which stay.
     await run(warming := min(10, times))
@@ -235,7 +258,7 @@ async def churn(platform: Platform, *, times: int, progress: Progress) -> dict[s
     before = usage(platform.webs)
     began = time.monotonic()
     await run(times)
-    took = time.monotonic() - began - QUIET_SECONDS
+    took = time.monotonic() - began - waits.quiet
     after = usage(platform.webs)
     return {
         "times": times,
