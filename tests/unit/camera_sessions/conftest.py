@@ -46,6 +46,9 @@ def ended() -> Iterator[list[tuple[UUID, EndReason]]]:
 
 
 @pytest.fixture
-def commits(django_capture_on_commit_callbacks):
-    """`with commits(execute=True):` runs at its end what awaits the commit."""
+def commits(django_capture_on_commit_callbacks, redis_server):
+    """`with commits(execute=True):` runs at its end what awaits the commit.
+
+    With a Redis, as that tells sockets: without one each end would wait for it.
+    """
     return django_capture_on_commit_callbacks
