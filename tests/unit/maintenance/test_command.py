@@ -15,6 +15,7 @@ OURS = sorted(name for name, app in get_commands().items() if app == "apps.maint
 
 def test_these_are_all():
     assert OURS == [
+        "backup_database",
         "drain",
         "end_sessions",
         "expire_sessions",
@@ -22,6 +23,7 @@ def test_these_are_all():
         "list_sessions",
         "purge_records",
         "qwencam_doctor",
+        "restore_database",
     ]
 
 

@@ -233,6 +233,10 @@ async def test_closing_twice_and_at_once_is_one_close(host: MediaHost):
         await camera.connect(host, "s1")
         peer = host.require("s1")
         await peer.capture(max_age=1.0, timeout=30.0)
+        camera.lose(1.0)
+        with pytest.raises((NoFrame, StreamStalled)):  # What was still on its way has come.
+            while True:
+                await peer.capture(max_age=0.0, timeout=0.3)
         waiting = asyncio.create_task(peer.capture(max_age=0.0, timeout=30.0))
         await asyncio.sleep(0)
         await asyncio.gather(*(peer.aclose() for _ in range(5)))
