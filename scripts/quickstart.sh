@@ -106,6 +106,7 @@ fi
 install_lock "Installing the platform" requirements.txt
 [[ $START_VLLM == false ]] || install_vllm "$MODEL_DEVICE"
 [[ -z $MODEL_DOWNLOAD ]] || download_model "$MODEL_DOWNLOAD"
+[[ -z $MODEL ]] || unset HF_TOKEN HF_TOKEN_FILE # What runs from now on has no need of it.
 umask 077
 
 # --- Settings, database, users ------------------------------------------------------------------

@@ -19,7 +19,7 @@ from deploy.models.catalogue import DEFAULT_MODEL
 from deploy.models.checkpoint import Described, ModelUnknown, describe, looks_like_folder
 from deploy.models.download.errors import DownloadError
 from deploy.models.download.hubs import open_hub
-from deploy.models.download.request import Request, known_model, request_for
+from deploy.models.download.request import SOURCES, Request, known_model, request_for
 from deploy.models.download.target import holds
 
 # A large model takes longer to load than the demo's; an answer without a GPU takes minutes.
@@ -40,7 +40,7 @@ def main(name: str, settings: Mapping[str, str]) -> int:
 
 def decide(name: str, settings: Mapping[str, str]) -> Iterator[str]:
     """Yield the lines; raises the errors that ``main`` turns into a sentence."""
-    request = None if looks_like_folder(name) else request_for(name, source="huggingface")
+    request = None if looks_like_folder(name) else _request(name)
     folder = request.folder if request else Path(name).expanduser().absolute()
     if request is None or holds(request):
         shown = request.folder.name if request else name
@@ -59,6 +59,12 @@ def decide(name: str, settings: Mapping[str, str]) -> Iterator[str]:
     yield f"MODEL_PATH={folder}"
     yield f"MODEL_NAME={settings.get('MODEL_NAME') or folder.name}"
     yield from _settings(choice, settings)
+
+
+def _request(name: str) -> Request:
+    """Return the request for what is there already, from whichever hub; else for the first."""
+    requests = [request_for(name, source=source) for source in SOURCES]
+    return next((request for request in requests if holds(request)), requests[0])
 
 
 def _before_download(request: Request) -> Described:

@@ -17,11 +17,12 @@ from deploy.demo_model.questions import describe
 from deploy.demo_model.scenes import draw, sample_scene
 from tests.camera_client import CameraClient
 from tests.stack import Stack
-from tests.stub_hub import Repository, StubHub, stub_hub
+from tests.stub_hub import Faults, Repository, StubHub, stub_hub
 from tests.vllm_server import CHECKPOINT
 
 SEED = 52_000_000
 NAME = "acme/Shapes-VL"
+TOKEN = "hf_for-the-download-alone"
 
 
 def vllm_environment(stack: Stack, *, patience: float) -> dict[str, str]:
@@ -39,7 +40,10 @@ def hub(tmp_path: Path) -> Iterator[StubHub]:
     """A hub that serves the demo checkpoint as somebody else's."""
     with stub_hub() as serving:
         folder = Path(shutil.copytree(CHECKPOINT, tmp_path / "repository"))
-        serving.repositories[NAME] = Repository(folder=folder, revisions=("main", "v2"))
+        serving.tokens = {TOKEN}
+        serving.repositories[NAME] = Repository(
+            folder=folder, revisions=("main", "v2"), token=TOKEN, gated=True
+        )
         yield serving
 
 
@@ -52,6 +56,7 @@ def stack(tmp_path: Path, hub: StubHub) -> Iterator[Stack]:
         *("--model", f"{NAME}@v2"),
         HOME=str(tmp_path / "home"),
         HF_ENDPOINT=hub.url,
+        HF_TOKEN=TOKEN,
     )
     yield stack
     assert stack.stop() == []
@@ -66,7 +71,9 @@ async def test_a_model_of_a_hub_answers_and_is_found_without_the_hub(
     assert "shapes-vl fits with 10.6 MB of weights" in said
     assert "Without a GPU it is slow" in said
     assert f"Checked and complete: {folder}" in said
-    assert vllm_environment(stack, patience=60)["MODEL_PATH"] == folder
+    environment = vllm_environment(stack, patience=60)
+    assert environment["MODEL_PATH"] == folder
+    assert TOKEN not in environment.values()
     scene = sample_scene(np.random.default_rng(SEED), width=640, height=480)
     async with CameraClient(stack.url, stack.token()) as camera:
         assert (await camera.wait_for("ready"))["model"] == "shapes-vl"
@@ -81,4 +88,21 @@ async def test_a_model_of_a_hub_answers_and_is_found_without_the_hub(
     said = stack.output.read_text()
     assert "shapes-vl fits with 10.6 MB of weights" in said
     assert "Checked and complete" not in said
-    assert vllm_environment(stack, patience=60)["MODEL_PATH"] == folder
+    environment = vllm_environment(stack, patience=60)
+    assert environment["MODEL_PATH"] == folder
+    assert TOKEN not in environment.values()
+
+
+def test_ctrl_c_during_the_download_ends_it_and_keeps_what_has_arrived(
+    stack: Stack, hub: StubHub, tmp_path: Path
+):
+    hub.faults = Faults(stall={"model.safetensors": 10_500_000})
+    stack.start(patience=300, until="into ")
+    partial = tmp_path / "home" / "models" / "shapes-vl.partial"
+    deadline = time.monotonic() + 60
+    while not any(part.stat().st_size for part in partial.glob("model.safetensors.*")):
+        assert time.monotonic() < deadline, stack.output.read_text()
+        hub.faults.go.wait(0.1)
+    assert stack.stop() == []
+    assert not (tmp_path / "home" / "models" / "shapes-vl").exists()
+    assert (partial / "config.json").exists()

@@ -48,7 +48,9 @@ def read_sums(folder: Path) -> dict[str, str]:
     try:
         lines = (folder / SUMS).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise DownloadError(f"{folder / SUMS} is missing or can't be read.") from error
+        raise DownloadError(
+            f"{folder / SUMS} is missing or can't be read: download again."
+        ) from error
     sums = {}
     for line in lines:
         digest, blanks, name = line.partition("  ")

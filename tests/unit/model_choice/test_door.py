@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy.models.download.record import Record, write_record
 from tests.stub_hub import Repository, StubHub, stub_hub
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -116,3 +117,19 @@ def test_what_cannot_be_judged(machine, hub, repository):
     said = machine.refusal(NAME)
     assert said == f"{NAME} is no model that vLLM can serve: it has no config.json."
     assert "is no model: give OWNER/REPOSITORY, or one of" in machine.refusal("qwen9")
+
+
+def test_a_model_that_came_from_another_hub_is_found(machine, hub):
+    folder = machine.home / "models" / "smolvlm"
+    shutil.copytree(CHECKPOINT, folder)
+    record = Record(
+        source="modelscope",
+        repository="HuggingFaceTB/SmolVLM-500M-Instruct",
+        revision="master",
+        commit="master",
+        sizes={},
+    )
+    write_record(folder, record=record)
+    settings = machine.settings("smolvlm")
+    assert (settings["DOWNLOAD"], settings["MODEL_PATH"]) == ("", str(folder))
+    assert hub.seen == []

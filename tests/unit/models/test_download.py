@@ -182,6 +182,28 @@ def test_an_interrupted_download_goes_on_and_is_never_taken_for_whole(
     assert hub.ranges(BIG) == [f"bytes={2 * BLOCK}-"] * 2
 
 
+def test_a_terminal_sees_how_far_it_is(machine, hub, big_repository):
+    hub.faults = Faults(stall={BIG: 11_000_000})
+    terminal, stdout = os.openpty()
+    process = subprocess.Popen([SCRIPT, NAME], env=machine.environment, stdout=stdout)
+    os.close(stdout)
+    shown = ""
+    try:
+        while "MB of 24.0 MB (" not in shown:
+            shown += os.read(terminal, 1000).decode(errors="replace")
+        hub.faults.go.set()
+        while "Checked and complete" not in shown:
+            shown += os.read(terminal, 1000).decode(errors="replace")
+        assert process.wait(timeout=60) == 0
+    finally:
+        process.kill()
+        process.wait()
+        os.close(terminal)
+    # What had arrived in whole blocks, over and over in one line, and then no more.
+    assert "\r\x1b[K10.5 MB of 24.0 MB (44 %), " in shown
+    assert shown.rpartition("MB of 24.0 MB (")[2].count("\r\x1b[K") >= 1
+
+
 def test_a_flipped_byte_is_found_and_the_file_fetched_once_more(machine, hub, repository):
     hub.faults = Faults(flip={BIG: 1, "tokenizer.json": 1})
     machine.download()

@@ -1,7 +1,10 @@
 """The download's parts without a hub: which files, which folder, what a check finds."""
 
+import threading
+
 import pytest
 
+from deploy.models.download import progress
 from deploy.models.download.__main__ import main
 from deploy.models.download.errors import DownloadError
 from deploy.models.download.progress import progress_line
@@ -119,7 +122,7 @@ def test_sums_that_are_none(folder):
     (folder / "SHA256SUMS").write_text("no checksum\n")
     assert damage(folder) == f"{folder / 'SHA256SUMS'} has a line that is no checksum."
     (folder / "SHA256SUMS").unlink()
-    assert damage(folder) == f"{folder / 'SHA256SUMS'} is missing or can't be read."
+    assert damage(folder) == f"{folder / 'SHA256SUMS'} is missing or can't be read: download again."
 
 
 def test_a_folder_that_is_not_there(tmp_path, capsys):
@@ -134,3 +137,19 @@ def test_progress_says_how_far_how_fast_how_long():
     assert line == "12.3 GB of 66.9 GB (18 %), 85.0 MB/s, 11 min left"
     assert progress_line(0, total=1000, rate=0) == "0 bytes of 1.0 kB (0 %), 0 bytes/s"
     assert progress_line(1000, total=1000, rate=5) == "1.0 kB have arrived, checking …"
+
+
+def test_a_log_gets_a_line_now_and_then(monkeypatch, capsys):
+    monkeypatch.setattr(progress, "LOG_SECONDS", 0.01)
+    measured = threading.Event()
+
+    def measure():
+        if measured.is_set():
+            again.set()
+        measured.set()
+        return 1000
+
+    again = threading.Event()
+    with progress.Progress(measure, total=4000):
+        assert again.wait(60)
+    assert capsys.readouterr().out.startswith("1.0 kB of 4.0 kB (25 %), 0 bytes/s\n")
