@@ -1,0 +1,160 @@
+"""The command line of `scripts/convert_model.py`."""
+
+import argparse
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from deploy.models.conversion.errors import ConversionError
+from deploy.models.conversion.formats import FORMATS, WeightFormat, chosen_format
+from deploy.models.conversion.plan import Plan, make_plan
+from deploy.models.conversion.verification import read_config, verify
+from deploy.models.conversion.writing import check_disk, gigabytes, whole
+from deploy.models.safetensors_files import WeightsError, read_weights
+
+DESCRIPTION = """Convert a model to 8 or 4 bits a weight, for vLLM. The language model's linear
+layers are converted; vision tower, embeddings and head stay as they are. Weights are read a file at
+a time, so a model is converted that is larger than the memory; no GPU is needed. The new folder
+appears whole, checked and with SHA256SUMS, or not at all; the original stays."""
+EPILOG = """8 bits: fp8 (the default; AMD Instinct MI300 and newer, NVIDIA Ada, Hopper and newer) or
+int8 (older NVIDIA cards, CPUs). 4 bits: int4; it saves memory and seldom time, and costs accuracy:
+compare the answers with the original's. --verify-only and --dry-run need nothing installed."""
+
+
+def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
+    """Return the options; ends with a sentence and status 2 if they can't be used."""
+    parser = argparse.ArgumentParser(
+        prog="convert_model.py", description=DESCRIPTION, epilog=EPILOG
+    )
+    add = parser.add_argument
+    add("--model-path", type=_folder, required=True, metavar="FOLDER", help="the original")
+    add("--quantize", type=int, choices=[8, 4], default=8, help="bits a weight (8)")
+    add("--format", choices=sorted(FORMATS), help="fp8 or int8 for 8 bits (fp8), int4 for 4")
+    add("--output", type=Path, metavar="FOLDER", help="the new one (the original's name, -fp8)")
+    add("--dry-run", action="store_true", help="say what would be done and what it takes")
+    add(
+        "--verify-only",
+        action="store_true",
+        help="check --output (or --model-path, if that is a converted one), offline",
+    )
+    return parser.parse_args(arguments)
+
+
+def _folder(text: str) -> Path:
+    folder = Path(text).expanduser()
+    if not folder.is_dir():
+        raise argparse.ArgumentTypeError(
+            f"{text} is no folder: scripts/download_model.sh fetches a model into one."
+        )
+    return folder.resolve()
+
+
+def main(arguments: Sequence[str], *, become_converter: Callable[[], None]) -> int:
+    """Run it; return the exit status, 1 where something is in the way or wrong.
+
+    Args:
+        become_converter: called before a conversion; returns where llm-compressor can be imported.
+    """
+    options = parse_arguments(arguments)
+    try:
+        if options.verify_only:
+            return _verify(options)
+        return _convert(options, become_converter=become_converter)
+    except (ConversionError, WeightsError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+
+
+def _verify(options: argparse.Namespace) -> int:
+    source = options.model_path
+    if options.output is None and "quantization_config" in read_config(source):
+        found = verify(source, original=None)
+        _say(f"{source} is whole: {found.name}.")
+        return 0
+    target = _target(options, _format(options))
+    found = verify(target, original=source)
+    _say(f"{target} is whole, {found.name}, and has every tensor of {source}.")
+    return 0
+
+
+def _convert(options: argparse.Namespace, *, become_converter: Callable[[], None]) -> int:
+    source, weight_format = options.model_path, _format(options)
+    target = _target(options, weight_format)
+    if target == source or source in target.parents:
+        raise ConversionError("--output must be another folder than the model's, and not in it.")
+    plan = make_plan(read_config(source), read_weights(source), format=weight_format)
+    _describe(plan, source=source, target=target)
+    if target.exists() and any(target.iterdir() if target.is_dir() else [target]):
+        return _already_there(target, source=source, wanted=weight_format)
+    check_disk(target, needed=plan.target_bytes)
+    if options.dry_run:
+        _say("Nothing was done (--dry-run).")
+        return 0
+    become_converter()
+    began = time.monotonic()
+    _end_by_exception()
+    from deploy.models.conversion.quantization import quantize
+
+    try:
+        with whole(target, last=lambda part: verify(part, original=source)) as part:
+            quantize(source, part, plan=plan)
+    except OSError as error:
+        raise ConversionError(f"{target} can't be written: {error.strerror or error}.") from error
+    _say(f"Converted and checked in {time.monotonic() - began:.0f} s. Serve it: ")
+    _say(f"  MODEL_PATH={target} scripts/start_vllm_server.sh")
+    return 0
+
+
+def _format(options: argparse.Namespace) -> WeightFormat:
+    return chosen_format(bits=options.quantize, name=options.format)
+
+
+def _target(options: argparse.Namespace, weight_format: WeightFormat) -> Path:
+    source: Path = options.model_path
+    chosen: Path | None = options.output
+    if chosen is None:
+        return source.with_name(f"{source.name}-{weight_format.name}")
+    return chosen.expanduser().resolve()
+
+
+def _describe(plan: Plan, *, source: Path, target: Path) -> None:
+    shared = f", a scale for each {plan.group}" if plan.group else ", a scale for each row"
+    _say(f"{source} -> {target}")
+    way = f"{plan.format.name}{shared}; inputs {plan.format.activations}"
+    _say(f"{len(plan.layers)} layers to {way}.")
+    _say(f"Weights: {gigabytes(plan.source_bytes)} -> {gigabytes(plan.target_bytes)}.")
+
+
+def _already_there(target: Path, *, source: Path, wanted: WeightFormat) -> int:
+    try:
+        found = verify(target, original=source)
+    except ConversionError as error:
+        raise ConversionError(
+            f"{target} is there already and can't be used: {error} "
+            "Delete it, or name another folder with --output."
+        ) from error
+    if found is not wanted:
+        raise ConversionError(
+            f"{target} is there already and is {found.name}: name another folder with --output."
+        )
+    _say("It is there already, and whole: nothing to do.")
+    return 0
+
+
+def _end_by_exception() -> None:
+    """Let SIGTERM and a closed terminal end it as Ctrl-C does, so that nothing half is left."""
+
+    def end(number: int, _: FrameType | None) -> NoReturn:
+        sys.exit(128 + number)
+
+    for each in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, end)
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
