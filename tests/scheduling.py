@@ -10,7 +10,16 @@ from xdist.scheduler import LoadScopeScheduling
 
 _WITH_VLLM = frozenset(
     f"tests/e2e/test_{name}.py"
-    for name in ("camera_page", "dashboard", "demo_model", "doctor", "faults", "follow_up")
+    for name in (
+        "camera_page",
+        "converted_models",
+        "dashboard",
+        "demo_model",
+        "doctor",
+        "faults",
+        "follow_up",
+        "monitor",
+    )
 )
 """Where the fixture `stack` is used: the whole platform with vLLM, a minute to start."""
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
+from deploy.models.catalogue import MODELS_FOLDER
 from deploy.models.conversion.errors import ConversionError
 from deploy.models.conversion.formats import FORMATS, WeightFormat, chosen_format
 from deploy.models.conversion.plan import Plan, make_plan
@@ -31,7 +32,13 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
         prog="convert_model.py", description=DESCRIPTION, epilog=EPILOG
     )
     add = parser.add_argument
-    add("--model-path", type=_folder, required=True, metavar="FOLDER", help="the original")
+    add(
+        "--model-path",
+        type=_folder,
+        required=True,
+        metavar="FOLDER",
+        help="the original, or its name in ~/models",
+    )
     add("--quantize", type=int, choices=[8, 4], default=8, help="bits a weight (8)")
     add("--format", choices=sorted(FORMATS), help="fp8 or int8 for 8 bits (fp8), int4 for 4")
     add("--output", type=Path, metavar="FOLDER", help="the new one (the original's name, -fp8)")
@@ -45,12 +52,18 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _folder(text: str) -> Path:
-    folder = Path(text).expanduser()
-    if not folder.is_dir():
+    # A name alone is one of the models that were downloaded, as for the other scripts.
+    places = [Path(text).expanduser(), *([_models() / text] if "/" not in text else [])]
+    folder = next((place for place in places if place.is_dir()), None)
+    if folder is None:
         raise argparse.ArgumentTypeError(
             f"{text} is no folder: scripts/download_model.sh fetches a model into one."
         )
     return folder.resolve()
+
+
+def _models() -> Path:
+    return MODELS_FOLDER.expanduser()
 
 
 def main(arguments: Sequence[str], *, become_converter: Callable[[], None]) -> int:

@@ -337,11 +337,14 @@ def test_the_disk_is_looked_at_first(tmp_path):
 # --- The command, with nothing installed ----------------------------------------------------------
 
 
-def command(*arguments: object) -> subprocess.CompletedProcess[str]:
+def command(
+    *arguments: object, environment: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run the script by a Python that has no packages at all."""
     return subprocess.run(
         [sys.executable, "-I", "-S", "scripts/convert_model.py", *map(str, arguments)],
         cwd=ROOT,
+        env={**os.environ, **(environment or {})},
         capture_output=True,
         text=True,
         timeout=120,
@@ -360,6 +363,13 @@ def test_verify_only_alone_and_beside_the_original(tmp_path):
     assert broken.stderr == (
         f"{folder} has no tokenizer (tokenizer.json): copy it from the original.\n"
     )
+
+
+def test_a_downloaded_model_is_known_by_its_name(tmp_path):
+    write_converted(tmp_path / "models" / "tiny", INT8)
+    home = {"HOME": str(tmp_path)}
+    result = command("--model-path", "tiny", "--verify-only", environment=home)
+    assert (result.returncode, "tiny is whole: int8" in result.stdout) == (0, True), result.stderr
 
 
 def test_a_dry_run_says_what_it_takes_and_writes_nothing(tmp_path):
