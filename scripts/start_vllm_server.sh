@@ -23,6 +23,8 @@
 # Further arguments go to vLLM as they are. No prompt, answer or image is ever logged.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=scripts/lib/say.sh
+source scripts/lib/say.sh
 
 python=${VLLM_PYTHON:-}
 [[ -n $python ]] || { [[ -x .venv-vllm/bin/python ]] && python=.venv-vllm/bin/python; } || python=python3

@@ -47,31 +47,34 @@ class BootedHost:
 
     Args:
         folder: where its files are.
-        binds: folders of this machine that it sees read-only, by their path there.
+        whole: a whole system is there already, in ``root`` of the folder; nothing is borrowed.
     """
 
-    def __init__(self, folder: Path, *, binds: Mapping[str, Path]) -> None:
+    def __init__(self, folder: Path, *, whole: bool = False) -> None:
         self.root = folder / "root"
-        self._binds = {"/usr": Path("/usr"), **binds}
-        if not PYTHON_HOME.is_relative_to("/usr"):
+        self._whole = whole
+        self._binds = {} if whole else {"/usr": Path("/usr")}
+        if not whole and not PYTHON_HOME.is_relative_to("/usr"):
             self._binds[str(PYTHON_HOME)] = Path(sys.base_prefix)
         self._console = folder / "console"
         self._process: subprocess.Popen[bytes] | None = None
         self._pid = 0
 
     def see(self, binds: Mapping[str, Path]) -> None:
-        """Let it see further folders of this machine, before it boots."""
+        """Let it see further folders of this machine, by their paths there, before it boots."""
         self._binds.update(binds)
 
     def boot(self) -> None:
         """Start it and wait until its systemd is there."""
-        self._make_root()
+        if not self._whole:
+            self._make_root()
         binds = [f"--bind-ro={source}:{target}" for target, source in self._binds.items()]
         command = ["setpriv", "--pdeathsig", "KILL", "--"]
         command += ["unshare", "--mount", "--propagation", "private"]
         command += ["systemd-nspawn", "-D", str(self.root), "--boot", "--keep-unit"]
         command += ["--register=no", "--link-journal=no", "--console=pipe", "--quiet"]
-        command += ["--resolv-conf=copy-host", "--tmpfs=/usr/local:mode=755", *binds]
+        command += ["--resolv-conf=copy-host", *binds]
+        command += [] if self._whole else ["--tmpfs=/usr/local:mode=755"]
         command += ["systemd.unit=multi-user.target"]
         with self._console.open("wb") as console:
             self._process = subprocess.Popen(

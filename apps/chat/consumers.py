@@ -56,6 +56,7 @@ class SessionConsumer(AsyncWebsocketConsumer):
         super().__init__()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._watches: set[asyncio.Task[Any]] = set()
+        self._captures: set[asyncio.Task[Any]] = set()
         self._live: LiveMode | None = None
         self._live_task: asyncio.Task[Any] | None = None
         self._joined = False
@@ -149,7 +150,8 @@ class SessionConsumer(AsyncWebsocketConsumer):
     async def restart(self, *, within: float) -> None:
         """Close because the server restarts: the client comes back at once.
 
-        The questions under way are answered first, those that come meanwhile as well.
+        The questions under way are answered first. Those asked meanwhile get their frames, and are
+        answered in the server's next life.
 
         Args:
             within: longest wait for that, s.
@@ -157,8 +159,10 @@ class SessionConsumer(AsyncWebsocketConsumer):
         self._stop_live()
         with suppress(TimeoutError):
             async with asyncio.timeout(within):
-                while self._watches:
-                    await asyncio.wait(self._watches)
+                if self._watches:
+                    await asyncio.wait(set(self._watches))
+                while self._captures:
+                    await asyncio.wait(self._captures)
         await self._close(CloseCode.RESTARTING)
 
     async def _leave(self) -> None:
@@ -279,7 +283,9 @@ class SessionConsumer(AsyncWebsocketConsumer):
         position = await self.process.asking.take(new)
         self._feed.follow(chat.id)
         # Not a task of this socket's: cut short, it would leave the question waiting for its frame.
-        self.process.run(self._bring_frame(chat))
+        capture = self.process.run(self._bring_frame(chat))
+        self._captures.add(capture)
+        capture.add_done_callback(self._captures.discard)
         self._watch_over(chat.id)
         metrics.QUESTIONS.inc()
         await self._say(protocol.Queued(id=chat.id, position=position))

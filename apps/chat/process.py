@@ -71,11 +71,12 @@ class ChatProcess:
             tell=tell,
         )
 
-    def run(self, errand: Coroutine[Any, Any, None]) -> None:
+    def run(self, errand: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Do what is to be done to its end though the socket that wanted it may close."""
         task = asyncio.create_task(errand)
         self.errands.add(task)
         task.add_done_callback(self._done)
+        return task
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self.errands.discard(task)

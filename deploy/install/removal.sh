@@ -16,7 +16,7 @@ uninstall() {
     run systemctl daemon-reload
     run systemctl reset-failed
     run rm -rf "$PREFIX"/{releases,environments,bin,logs,current,current.new} /var/cache/qwen-vllm
-    run rmdir --ignore-fail-on-non-empty "$PREFIX"
+    [[ ! -d $PREFIX ]] || run rmdir --ignore-fail-on-non-empty "$PREFIX"
     if [[ $PURGE == false ]]; then
         say "Kept: settings and secrets in $SETTINGS, data and backups in $DATA, models in /var/lib/qwen-vllm, and the users they belong to. --uninstall --purge removes these too."
         return

@@ -109,7 +109,7 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
     """A booted host on which nothing is installed yet."""
     folder = tmp_path_factory.mktemp("host")
     database = PostgresServer()
-    host = BootedHost(folder, binds={})
+    host = BootedHost(folder)
     for path, of in (("/srv/platform", ROOT / ".venv"), ("/srv/vllm", ROOT / ".venv-vllm")):
         host.see(environment_like(path, root=host.root, of=of))
     copy_source(host.root / "srv" / "source")
@@ -126,12 +126,13 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
 
 def files_of(host: BootedHost) -> set[str]:
     """Return all paths that are the host's own, but for what every system writes as it runs."""
-    ours = (
-        "find / -xdev ! -path '/tmp/*' ! -path '/var/log/journal*' ! -path '/var/lib/systemd*' "
-        "! -path '/var/cache/ldconfig*' ! -path '/root/.*' ! -name '*-' ! -name '.pwd.lock' "
-        "! -name '.updated' ! -name '__pycache__' -print"
-    )
-    return set(host.run("sh", "-c", ours).stdout.splitlines())
+    seen = ("/srv/platform", "/srv/vllm", "/srv/source", "/srv/checkout", "/opt/python")
+    passing = ("/var/log/journal", "/var/lib/systemd", "/var/cache/ldconfig", "/etc/.pwd.lock")
+    names = ("*-", ".updated", "__pycache__")  # Backups of passwd; of units that run at the boot.
+    left_out = [f"-path {path}" for path in (*seen, *passing)] + [f"-name '{n}'" for n in names]
+    folders = "/etc /opt /srv /var /root /usr/local"
+    command = f"find {folders} \\( {' -o '.join(left_out)} \\) -prune -o -print"
+    return set(host.run("sh", "-c", command).stdout.splitlines())
 
 
 @pytest.fixture(scope="module")
