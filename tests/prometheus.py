@@ -50,6 +50,8 @@ class Prometheus:
         with log.open("wb") as output:
             self._process = subprocess.Popen(
                 [
+                    # Nothing is left behind by a test run that is killed.
+                    *("setpriv", "--pdeathsig", "KILL", "--"),
                     binary,
                     f"--config.file={self._config}",
                     f"--storage.tsdb.path={self._folder / 'data'}",

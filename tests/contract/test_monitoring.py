@@ -143,6 +143,13 @@ def test_each_metric_that_is_named_is_served(light_stack: Stack, source: str):
     assert len(named) > (0 if source == "runbook.md" else 15)
 
 
+def test_each_metric_that_is_served_is_in_the_documents(light_stack: Stack):
+    families = re.findall(r"^# TYPE (qwencam_\w+)", pages(light_stack), re.MULTILINE)
+    documented = set(METRIC.findall((ROOT / "DEPLOY.md").read_text()))
+    assert len(families) > 40
+    assert set(families) - documented == set()
+
+
 class AlertReceiver:
     """What an Alertmanager is to Prometheus: takes alerts over HTTP and keeps them."""
 
