@@ -10,15 +10,15 @@ import numpy as np
 from deploy.privacy_check.boxes import close_up, hit
 from deploy.privacy_check.types import Box, Embedding, Pixels
 
-_PACKAGES: Final = ("dlib-bin==20.0.1.post1", "face-recognition-models==0.3.0")
+_LOCK: Final = Path(__file__).resolve().parents[1] / "requirements" / "privacy-check.txt"
 
 
 def fetch(cache: Path) -> None:
     """Have dlib and its models in `cache`."""
     if (cache / "pip").exists():
         return
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
-    subprocess.run([*pip, "--target", str(cache / "pip"), *_PACKAGES], check=True)
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--require-hashes", "--no-deps"]
+    subprocess.run([*pip, "--target", str(cache / "pip"), "-r", str(_LOCK)], check=True)
 
 
 class _Rectangle(Protocol):

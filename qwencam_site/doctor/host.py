@@ -19,7 +19,9 @@ OLDEST_PYTHON: Final = (3, 11)
 DISK_LOW_BYTES: Final = 1 << 30
 DISK_FULL_BYTES: Final = 100 << 20
 _MOST_NAMED: Final = 4
-_REINSTALL: Final = "Install the pinned versions: pip install --no-deps -r requirements.txt."
+_REINSTALL: Final = (
+    "Install the pinned versions: pip install --require-hashes --no-deps -r requirements.txt."
+)
 
 
 def host_checks(root: Path) -> list[Check]:
@@ -82,7 +84,8 @@ def _pinned(text: str) -> Iterable[Requirement]:
     for line in text.splitlines():
         if not line or line.startswith(("#", " ", "-")):
             continue
-        requirement = Requirement(line)
+        # Its hashes follow on lines of their own.
+        requirement = Requirement(line.removesuffix("\\"))
         if requirement.marker is None or requirement.marker.evaluate():
             yield requirement
 

@@ -14,20 +14,18 @@ LOCK=deploy/requirements/convert.txt
 
 # pip_install_convert: torch first, from PyTorch's index where pip's own has no CPU build.
 pip_install_convert() {
-    local torch
-    torch=$(grep -E '^torch==' "$LOCK" | cut -d ' ' -f 1)
-    pip_install "$VENV" --no-deps "$torch" ||
-        pip_install "$VENV" --no-deps --extra-index-url "$TORCH_CPU_INDEX" "$torch" || return
-    pip_install "$VENV" --no-deps -r "$LOCK"
+    pip_install_lock "$VENV" "$TORCH_CPU_LOCK" ||
+        pip_install_lock "$VENV" "$TORCH_CPU_LOCK" --extra-index-url "$TORCH_CPU_INDEX" || return
+    pip_install_lock "$VENV" "$LOCK"
 }
 
 mkdir -p "$LOG_DIR" 2>/dev/null || fail "$PWD can't be written: run this as its owner."
 exec 8<"$LOCK"
 flock 8
-! installed "$VENV" convert "$LOCK" || exit 0
+! installed "$VENV" convert "$TORCH_CPU_LOCK" "$LOCK" || exit 0
 [[ $(uname -m) == x86_64 ]] || fail "Models are converted on x86_64 only: there is no CPU torch in the lock for $(uname -m)."
 need_disk . 2500
 make_venv "$VENV"
 with_progress "Installing the converter (about a minute, 1.5 GB)" "$LOG_DIR/install-convert.log" \
     pip_install_convert 8<&- || install_failed "$LOG_DIR/install-convert.log"
-stamp_of "$LOCK" >"$VENV/.installed-convert"
+stamp_of "$TORCH_CPU_LOCK" "$LOCK" >"$VENV/.installed-convert"

