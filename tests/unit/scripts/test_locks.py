@@ -135,7 +135,7 @@ class Checkout:
         (self.root / ".venv").symlink_to(ROOT / ".venv")
         for name in ("excludes.txt", "torch-cpu.uv.toml"):
             (self.requirements / name).touch()
-        for name in ("platform", "dev", "benchmark", "vllm-cpu", "extra"):
+        for name in ("platform", "dev", "benchmark", "vllm-cpu", "convert", "extra"):
             self.want(name, "plain")
         make_wheel(self.wheels, "plain", "1.0")
 
