@@ -1,13 +1,14 @@
 """The command line of `scripts/convert_model.py`."""
 
 import argparse
+import os
 import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from deploy.models.catalogue import MODELS_FOLDER
 from deploy.models.conversion.errors import ConversionError
@@ -24,6 +25,14 @@ appears whole, checked and with SHA256SUMS, or not at all; the original stays.""
 EPILOG = """8 bits: fp8 (the default; AMD Instinct MI300 and newer, NVIDIA Ada, Hopper and newer) or
 int8 (older NVIDIA cards, CPUs). 4 bits: int4; it saves memory and seldom time, and costs accuracy:
 compare the answers with the original's. --verify-only and --dry-run need nothing installed."""
+
+
+# It reports each file that it copies, and warns that there is no GPU; the model is here already.
+_CONVERTER_SETTINGS: Final = {
+    "LLM_COMPRESSOR_LOG_LEVEL": "ERROR",
+    "COMPRESSED_TENSORS_LOG_LEVEL": "ERROR",
+    "HF_HUB_OFFLINE": "1",
+}
 
 
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
@@ -100,16 +109,19 @@ def _convert(options: argparse.Namespace, *, become_converter: Callable[[], None
     if target == source or source in target.parents:
         raise ConversionError("--output must be another folder than the model's, and not in it.")
     plan = make_plan(read_config(source), read_weights(source), format=weight_format)
-    _describe(plan, source=source, target=target)
     if target.exists() and any(target.iterdir() if target.is_dir() else [target]):
         return _already_there(target, source=source, wanted=weight_format)
     check_disk(target, needed=plan.target_bytes)
+    if not options.dry_run:
+        become_converter()
+    _describe(plan, source=source, target=target)
     if options.dry_run:
         _say("Nothing was done (--dry-run).")
         return 0
-    become_converter()
     began = time.monotonic()
     _end_by_exception()
+    for name, value in _CONVERTER_SETTINGS.items():
+        os.environ.setdefault(name, value)
     from deploy.models.conversion.quantization import quantize
 
     try:
@@ -117,7 +129,7 @@ def _convert(options: argparse.Namespace, *, become_converter: Callable[[], None
             quantize(source, part, plan=plan)
     except OSError as error:
         raise ConversionError(f"{target} can't be written: {error.strerror or error}.") from error
-    _say(f"Converted and checked in {time.monotonic() - began:.0f} s. Serve it: ")
+    _say(f"Converted and checked in {time.monotonic() - began:.0f} s. Serve it with:")
     _say(f"  MODEL_PATH={target} scripts/start_vllm_server.sh")
     return 0
 
