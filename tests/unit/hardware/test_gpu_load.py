@@ -1,5 +1,9 @@
 """How busy the GPUs are: AMD's driver files, and nvidia-smi where its library isn't installed."""
 
+import asyncio
+import json
+from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -11,6 +15,7 @@ from deploy.hardware.gpu_load import QUERY, read_gpu_load, read_nvidia_smi
 from deploy.hardware.sources import RecordedMachine, ToolOutput, file_name_of, transcript
 
 GIB = 1024**3
+H200 = Path(__file__).parent / "loads" / "h200"
 
 
 def card(sysfs: Path, number: int, *, slot: str = "", **files: str) -> Path:
@@ -137,10 +142,31 @@ def test_no_gpu_where_nvidia_smi_tells_of_none(tmp_path, output):
     assert read_nvidia_smi(machine(tmp_path, output)) == []
 
 
+def test_nvidia_smi_of_a_busy_h200():
+    (gpu,) = read_nvidia_smi(RecordedMachine(H200))
+    assert gpu == Gpu(
+        name="NVIDIA H200",
+        use=0.99,
+        memory_used=1139 * 1024**2,
+        memory_total=143771 * 1024**2,
+        temperature=54,
+        power=470.09,
+    )
+
+
+def test_the_benchmarks_samples_of_a_busy_h200_are_whole():
+    samples = json.loads((H200 / "gpu_monitor.json").read_text())
+    assert [round(later["at"] - sooner["at"]) for sooner, later in pairwise(samples)] == [1, 1, 1]
+    for sample in samples:
+        (gpu,) = [Gpu(**told) for told in sample["gpus"]]
+        assert None not in asdict(gpu).values()
+        assert gpu.use > 0.9
+        assert 600 < gpu.power < 700
+        assert gpu.memory_total == 143771 * 1024**2
+
+
 async def test_the_benchmark_samples_them_while_it_measures(tmp_path):
     mi300x(tmp_path, 0, slot="0000:05:00.0")
-    import asyncio
-
     async with GpuMonitor(on=True, read_gpus=lambda: gpus.read_sysfs(tmp_path)) as monitor:
         async with asyncio.timeout(60):
             while not monitor.samples:

@@ -1,15 +1,19 @@
 """The page: what stands where, at any size of the terminal."""
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
+from apps.inference.gpus import Gpu
 from deploy.monitor.history import History
 from deploy.monitor.page import page
 from deploy.monitor.scraping import Health, HealthCheck
 from deploy.monitor.sparkline import sparkline
 from deploy.monitor.wording import number, seconds, share
 from tests.unit.monitor.pages import absence, reading
+
+H200 = Path(__file__).parents[1] / "hardware" / "loads" / "h200"
 
 
 @pytest.fixture
@@ -130,3 +134,19 @@ def test_numbers_as_a_person_says_them():
         "12.3 s",
     ]
     assert [share(value) for value in (None, 0.934)] == ["-", "93 %"]
+
+
+def test_a_busy_h200_as_it_was_shown_beside_it():
+    recorded = H200 / "monitor_once.txt"
+    gpu = Gpu(
+        name="NVIDIA H200",
+        use=0.99,
+        memory_used=1839071232,
+        memory_total=150754820096,
+        temperature=55,
+        power=694.0,
+    )
+    history = History("http://127.0.0.1:9")
+    history.add(dataclasses.replace(absence(0), gpus=[gpu]))
+    shown = page(history, width=80, height=None, interval=0)
+    assert [line.plain for line in shown][-2:] == recorded.read_text().splitlines()[-2:]
