@@ -6,12 +6,13 @@ the network is shared. What it runs ends with the test, also when the test is ki
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
+from uuid import uuid4
 
 import psutil
 
@@ -37,6 +38,8 @@ def why_not() -> str:
     """Return why no host can be booted here; empty where one can."""
     if os.geteuid() != 0:
         return "Only root can boot a systemd in namespaces: run the tests as root, or in CI."
+    if "cgroup2" not in Path("/proc/self/mounts").read_text():
+        return "There are no cgroups of version 2 here, by which systemd counts its processes."
     if shutil.which("systemd-nspawn") is None:
         return "systemd-nspawn is not installed: ./scripts/test.sh installs it."
     return ""
@@ -57,6 +60,7 @@ class BootedHost:
         if not whole and not PYTHON_HOME.is_relative_to("/usr"):
             self._binds[str(PYTHON_HOME)] = Path(sys.base_prefix)
         self._console = folder / "console"
+        self._cgroup: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._pid = 0
 
@@ -69,7 +73,10 @@ class BootedHost:
         if not self._whole:
             self._make_root()
         binds = [f"--bind-ro={source}:{target}" for target, source in self._binds.items()]
-        command = ["setpriv", "--pdeathsig", "KILL", "--"]
+        self._cgroup = new_cgroup()
+        # systemd-nspawn makes the host's cgroups below its own: two hosts must not share one.
+        enter = f'echo $$ >{self._cgroup}/cgroup.procs && exec "$@"'
+        command = ["sh", "-c", enter, "sh", "setpriv", "--pdeathsig", "KILL", "--"]
         command += ["unshare", "--mount", "--propagation", "private"]
         command += ["systemd-nspawn", "-D", str(self.root), "--boot", "--keep-unit"]
         command += ["--register=no", "--link-journal=no", "--console=pipe", "--quiet"]
@@ -89,24 +96,16 @@ class BootedHost:
 
     def _make_root(self) -> None:
         root = self.root
-        for name in (
-            "dev",
-            "etc/systemd/system",
-            "opt",
-            "proc",
-            "root",
-            "run",
-            "srv",
-            "sys",
-            "tmp",
-            "usr",
-            "var/log",
-        ):
+        folders = (
+            "dev etc/systemd/system etc/sysusers.d etc/tmpfiles.d opt proc root run srv sys tmp usr"
+        )
+        for name in (*folders.split(), "var/log", "var/tmp"):
             (root / name).mkdir(parents=True, exist_ok=True)
         for name in ("bin", "sbin", "lib", "lib64"):
             if Path("/", name).is_symlink():
                 (root / name).symlink_to(f"usr/{name}")
-        (root / "tmp").chmod(0o1777)
+        for name in ("tmp", "var/tmp"):
+            (root / name).chmod(0o1777)
         for name in _COPIED.split():
             source = Path("/etc", name)
             if source.is_dir():
@@ -144,6 +143,7 @@ class BootedHost:
                 "degraded",
             }:
                 self.run("ldconfig")
+                self.run("mkdir", "-p", "/usr/local/sbin")
                 return
             time.sleep(0.1)
 
@@ -191,13 +191,36 @@ class BootedHost:
 
     def end(self) -> None:
         """Kill it with all it runs."""
-        if self._process is None:
+        if self._process is None or self._cgroup is None:
             return
-        if self._pid:
-            os.kill(self._pid, signal.SIGKILL)
-        self._process.kill()
+        (self._cgroup / "cgroup.kill").write_text("1")
         self._process.wait()
         self._process = None
+        remove_cgroup(self._cgroup)
+
+
+def new_cgroup() -> Path:
+    """Make a cgroup (version 2) below that of this process."""
+    mounts = (line.split() for line in Path("/proc/self/mounts").read_text().splitlines())
+    (root,) = {Path(mount[1]) for mount in mounts if mount[2] == "cgroup2"}
+    lines = Path("/proc/self/cgroup").read_text().splitlines()
+    own = next(line.removeprefix("0::/") for line in lines if line.startswith("0::"))
+    cgroup = root / own / f"tests-{uuid4().hex}"
+    cgroup.mkdir()
+    return cgroup
+
+
+def remove_cgroup(cgroup: Path) -> None:
+    """Remove it with all below it, as soon as its last process has ended."""
+    deadline = time.monotonic() + 30
+    while cgroup.exists():
+        for folder in sorted(cgroup.rglob("*/"), reverse=True):
+            with suppress(OSError):
+                folder.rmdir()
+        with suppress(OSError):
+            cgroup.rmdir()
+        assert time.monotonic() < deadline, f"Processes are left in {cgroup}."
+        time.sleep(0.05)
 
 
 def environment_like(path: str, *, root: Path, of: Path) -> dict[str, Path]:

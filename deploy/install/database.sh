@@ -20,6 +20,7 @@ install_platform() {
     name_release
     [[ ! -L $CURRENT || $(current_release) == "$RELEASE" ]] ||
         fail "$(basename "$(current_release)") is installed in $PREFIX: --upgrade goes on to $(basename "$RELEASE")."
+    check_model_fits
     before=$(cksum "$SETTINGS/qwencam.env" 2>/dev/null) || before=
     make_users
     write_secrets
@@ -144,6 +145,10 @@ backup() {
 restore() {
     local copy=$DATA/backups/.restoring
     [[ -r $BACKUP_FILE ]] || fail "--restore names no file that can be read: $BACKUP_FILE."
+    case $(head -c 5 "$BACKUP_FILE" | tr -d '\0') in
+        PGDMP | SQLit) ;;
+        *) fail "$BACKUP_FILE is no backup: --backup and --upgrade write such, in $DATA/backups." ;;
+    esac
     end_cut_off_upgrade
     # The commands run as the services' user, who may not read files of others.
     run install -o qwencam -g qwencam -m 0600 "$BACKUP_FILE" "$copy"

@@ -156,6 +156,16 @@ copy_redis() {
     install -D -m 0755 "$(find_redis_server)" "$PREFIX/bin/redis-server"
 }
 
+# check_model_fits: before anything is downloaded; changes nothing, so a dry run does it too.
+check_model_fits() {
+    case $MODEL in '' | demo) return ;; esac
+    [[ $VLLM != none ]] || return 0
+    need_python
+    step "Does this host suit $MODEL?"
+    PYTHON=$(service_python) "$SOURCE/scripts/check_hardware.sh" --model "$MODEL" --disk /var/lib ||
+        fail "It does not: mend what is named above, or choose another --model."
+}
+
 # download_model: what --model names, if it is a name.
 download_model() {
     local folder=/var/lib/qwen-vllm/models/$MODEL
