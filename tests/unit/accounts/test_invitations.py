@@ -74,11 +74,12 @@ def test_junk_is_no_invitation(db, junk):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_taken_name_does_not_spend_the_invitation():
+@pytest.mark.parametrize("name", ["taken", "TAKEN"])
+def test_a_taken_name_does_not_spend_the_invitation(name: str):
     User.objects.create_user("taken")
     _, token = create_invitation(actor=None, valid_for=WEEK)
     with pytest.raises(InvitationRefused) as refusal:
-        accept(token, "taken")
+        accept(token, name)
     assert refusal.value.code == "username_taken"
     assert accept(token).username == "ada"
 

@@ -80,6 +80,8 @@ def test_a_bad_setting_stops_the_start_with_a_sentence(settings: dict[str, str],
         (lambda: environment.port_range("X"), "-"),
         (lambda: environment.port_range("X"), "40000-"),
         (lambda: environment.port_range("X"), "40100-40000"),
+        (lambda: environment.port_range("X"), "1023-2000"),
+        (lambda: environment.port_range("X"), "60000-65536"),
         (lambda: environment.port_range("X"), "60000-70000"),
     ],
 )
@@ -92,6 +94,9 @@ def test_what_can_not_be_read_names_the_setting(read, value: str, monkeypatch: p
 def test_what_is_right_is_read(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("X", "40000-40100")
     assert environment.port_range("X") == (40000, 40100)
+    for first, last in ((1024, 65535), (50000, 50000)):
+        monkeypatch.setenv("X", f"{first}-{last}")
+        assert environment.port_range("X") == (first, last)
     monkeypatch.setenv("X", "http://a/v1, https://b/v1")
     assert environment.urls("X", "", schemes=("http", "https")) == ["http://a/v1", "https://b/v1"]
     monkeypatch.setenv("X", "")

@@ -1,8 +1,10 @@
 """What counts as an upload."""
 
 import pytest
+from django.http import HttpResponse
+from django.test import RequestFactory
 
-from qwencam_site.uploads import is_upload
+from qwencam_site.uploads import UploadsForbidden, is_upload
 
 
 @pytest.mark.parametrize(
@@ -32,3 +34,16 @@ def test_other_routes_are_not(path: str):
 )
 def test_a_body_that_is_neither_json_nor_form_fields_is(content_type: str, upload: bool):
     assert is_upload(path="/api/token", content_type=content_type, has_body=True) is upload
+
+
+@pytest.mark.parametrize("content_type", ["image/jpeg", "text/plain"])
+@pytest.mark.parametrize("header", [{"CONTENT_LENGTH": "7"}, {"HTTP_TRANSFER_ENCODING": "chunked"}])
+def test_a_body_is_refused_with_a_length_or_in_chunks(header: dict[str, str], content_type: str):
+    middleware = UploadsForbidden(lambda request: HttpResponse("served"))
+    request = RequestFactory().generic("POST", "/api/token", content_type=content_type)
+    request.META.pop("CONTENT_LENGTH", None)
+    assert middleware(request).content == b"served"
+    request.META.update(header, CONTENT_TYPE=content_type)
+    refused = middleware(request)
+    assert refused.status_code == 403
+    assert b"uploads_forbidden" in refused.content

@@ -121,10 +121,11 @@ async def test_twenty_garbage_offers_at_once_get_an_error_each(host: MediaHost):
         *(host.accept(f"s{i}", garbage[i % 10]) for i in range(20)), return_exceptions=True
     )
     for index, outcome in enumerate(outcomes):
-        if not isinstance(outcome, str):
-            assert isinstance(outcome, OfferRefused), garbage[index % 10][:200]
-            assert outcome.detail
-    assert sum(isinstance(outcome, OfferRefused) for outcome in outcomes) >= 16
+        if "a=ice-pwd:\x00" in garbage[index % 10]:  # Only the peers' handshake shows this one.
+            assert isinstance(outcome, str)
+            continue
+        assert isinstance(outcome, OfferRefused), garbage[index % 10][:200]
+        assert outcome.detail
     async with Camera() as camera:
         await camera.connect(host, "good")
         await host.require("good").capture(max_age=1.0, timeout=30.0)

@@ -60,7 +60,7 @@ async def test_streams_stay_within_their_ports():
         await host.aclose()
 
 
-async def test_an_exhausted_range_is_a_clear_refusal():
+async def test_an_exhausted_range_is_a_clear_refusal(monkeypatch: pytest.MonkeyPatch):
     probe = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     probe.bind(("0.0.0.0", 0))
     taken = probe.getsockname()[1]
@@ -71,6 +71,13 @@ async def test_an_exhausted_range_is_a_clear_refusal():
                 await host.accept("s1", await camera.offer())
         assert refused.value.code == "stream_failed"
         assert len(host) == 0
+        # That port was what it lacked: it is enough for one address.
+        probe.close()
+        monkeypatch.setattr("aioice.ice.get_host_addresses", lambda **_: ["127.0.0.1"])
+        async with Camera() as camera:
+            await camera.connect(host, "s1")
+            assert {int(fields[5]) for fields in candidates(camera.answer)} == {taken}
+            await until(lambda: host.require("s1").state == "connected")
     finally:
         probe.close()
         await host.aclose()
