@@ -96,6 +96,7 @@ class World:
     """One question that waits with its frame, and the parts that answer it."""
 
     def __init__(self, redis: Redis) -> None:
+        self.redis = redis
         self.questions = Questions(redis, ttl=60)
         self.turns = FairQueue(redis, grace=60, ttl=60)
         self.frames = FrameStore(redis, ttl=30)
@@ -113,9 +114,16 @@ class World:
             **parts,
         )
 
-    async def ask(self) -> None:
+    async def turns_told(self) -> int:
+        """How many earlier turns the model would be told of."""
+        conversation = Conversation(self.redis, "s", turns=6, ttl=60)
+        async with self.redis.pipeline() as trip:
+            conversation.add_load(trip)
+            return len(conversation.read((await trip.execute())[0]))
+
+    async def ask(self, *, live: bool = False) -> None:
         await self.questions.create(
-            NewQuestion(session_id="s", id="q", text="What?", asker="session:s")
+            NewQuestion(session_id="s", id="q", text="What?", asker="session:s", live=live)
         )
         await self.frames.put("s", "f", PICTURE)
         assert await self.turns.push("s", "q", frame_id="f")
@@ -140,11 +148,14 @@ async def end_of(task: asyncio.Task[Answered | None]) -> Answered | None:
 
 
 @pytest.fixture
-async def world(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> World:
+async def world(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> World:
+    """A world with one question; with the parameter True live mode has asked it."""
     monkeypatch.setattr(generation, "LEASE_RENEWAL_SECONDS", 0.01)
     monkeypatch.setattr(redis_outage, "RETRY_SECONDS", 0.01)
     world = World(redis)
-    await world.ask()
+    await world.ask(live=getattr(request, "param", False))
     return world
 
 
@@ -159,6 +170,16 @@ async def test_an_answer_is_whole_and_its_frame_gone(world: World):
     assert question.state is State.DONE
     assert question.outcome["usage"] == {"prompt_tokens": 10, "completion_tokens": 4}
     assert await world.frames.get("s", "f") is None
+
+
+@pytest.mark.parametrize(
+    ("world", "outcome", "turns"), [(False, "answered", 1), (True, "told", 0)], indirect=["world"]
+)
+async def test_live_mode_leaves_the_conversation_alone(world: World, outcome: str, turns: int):
+    task = await world.answer()
+    world.model.free.set()
+    assert await end_of(task) == Answered("s", outcome, parked=False)
+    assert await world.turns_told() == turns
 
 
 async def test_while_redis_is_away_the_answer_goes_on(world: World):

@@ -223,6 +223,25 @@ async def test_the_less_busy_server_is_asked_first():
         assert (len(one.chats), len(two.chats)) == (1, 1)
 
 
+@pytest.mark.parametrize("how", ["whole", "given up", "broken off"])
+async def test_an_answer_that_has_ended_keeps_no_server_busy(how: str):
+    """Or questions would shun that server for good."""
+    async with (
+        ModelServer(*([break_off] if how == "broken off" else [])) as fake,
+        servers_at(fake.base_url) as servers,
+    ):
+        (server,) = servers._servers
+        if how == "broken off":
+            await error_of(servers)
+        else:
+            async with aclosing(servers.stream_chat(MESSAGES, max_tokens=9)) as parts:
+                await anext(parts)
+                assert server.open == 1
+                if how == "whole":
+                    assert [part async for part in parts]
+        assert server.open == 0
+
+
 async def break_off(reply: Reply) -> None:
     await reply.head()
     await reply.token("Hel")

@@ -103,6 +103,16 @@ def test_another_streams_report_is_no_report():
     assert sender.frame(clock, captured=NOW + 1, delay=0.5) == NOW + 1.52
 
 
+@pytest.mark.parametrize(("delay", "believed"), [(9.9, True), (10.1, False)])
+def test_a_frame_that_took_longer_than_any_way_is_as_old_as_its_arrival(
+    delay: float, believed: bool
+):
+    clock, sender = SenderClock(), Sender(way=0.0)
+    sender.report(clock, at=NOW)
+    captured = sender.frame(clock, captured=NOW + 1, delay=delay)
+    assert captured == pytest.approx(NOW + 1 + (0 if believed else delay), abs=1e-3)
+
+
 @pytest.mark.parametrize("step", [3600.0, 3.0, -3.0, -3600.0])
 def test_a_clock_that_is_set_is_left_behind(step: float):
     clock, sender = SenderClock(), Sender()
