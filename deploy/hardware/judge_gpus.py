@@ -73,7 +73,8 @@ def _judge_use(gpu: Gpu, *, found: str) -> Finding:
         return warning(
             "GPU",
             f"{found}, {gigabytes(used)} in use",
-            mend="Something else uses this GPU: end it, or lower GPU_MEMORY_UTILIZATION.",
+            mend="If that is not QwenCam's own model server, end it or lower "
+            "GPU_MEMORY_UTILIZATION.",
         )
     return ok("GPU", found)
 

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -139,6 +140,18 @@ class TestScript:
         assert done.returncode == UNUSABLE
         assert done.stdout == ""
         assert done.stderr == "check_hardware: Unrecognized arguments: --bogus: see --help.\n"
+
+    @pytest.mark.parametrize("module", ["deploy.hardware.cli", "deploy.models.serve"])
+    def test_the_standard_library_is_enough(self, module):
+        """Both run before there is any environment: -S hides what pip has installed."""
+        done = subprocess.run(
+            [sys.executable, "-S", "-c", f"import {module}"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stderr
 
     def test_help(self, tmp_path):
         done = self.run(tmp_path, "--help")
