@@ -14,7 +14,7 @@
 #   VLLM_API_KEY_FILE        the same from a file
 #   VLLM_DEVICE              cpu, cuda or rocm             (what the installed torch was built for)
 #   VLLM_PYTHON              interpreter that has vLLM     (.venv-vllm, else python3)
-#   VLLM_ROCM_USE_AITER      1 takes AMD's kernels, and the attention that uses them  (0)
+#   VLLM_ROCM_USE_AITER      1, on an Instinct: AMD's kernels and the attention that uses them (0)
 #
 # What else is given depends on the model's family, by its config.json: deploy/models/profiles.py.
 #
