@@ -6,12 +6,15 @@ from another host name, as a content network is. What goes wrong is scripted by 
 
 import hashlib
 import json
+import os
+import struct
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from socket import SO_LINGER, SOL_SOCKET
 from urllib.parse import parse_qs, unquote, urlsplit
 
 LFS_BYTES = 100_000
@@ -23,12 +26,14 @@ class Faults:
 
     Attributes:
         cut: the connection ends after so many bytes of the file, once.
+        reset: the same, but the connection is reset.
         flip: so many times the middle byte of the file arrives changed.
         stall: after so many bytes of the file nothing comes until `go` is set.
         fail: every request is answered with this status, if it is set.
     """
 
     cut: dict[str, int] = field(default_factory=dict)
+    reset: dict[str, int] = field(default_factory=dict)
     flip: dict[str, int] = field(default_factory=dict)
     stall: dict[str, int] = field(default_factory=dict)
     go: threading.Event = field(default_factory=threading.Event)
@@ -267,6 +272,15 @@ class _Handler(BaseHTTPRequestHandler):
         faults = self.server.hub.faults
         if cut := faults.cut.pop(name, None):
             self.wfile.write(content[begin:cut])
+            self.close_connection = True
+            return
+        if reset := faults.reset.pop(name, None):
+            self.wfile.write(content[begin:reset])
+            # The reader takes what was sent first, or it could be lost with the connection.
+            faults.go.wait(1)
+            # Closed with this option, at once, a socket sends a reset instead of an orderly end.
+            self.connection.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
+            os.close(self.connection.detach())
             self.close_connection = True
             return
         if stall := faults.stall.pop(name, None):

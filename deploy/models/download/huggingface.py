@@ -40,6 +40,10 @@ class HuggingFaceHub:
     """Implements ``Hub``; the client finds a token: HF_TOKEN, or the file of ``hf auth login``."""
 
     def __init__(self) -> None:
+        if not constants.ENDPOINT.startswith(("https://", "http://")):
+            raise DownloadError(
+                f"HF_ENDPOINT must begin with https://, not '{constants.ENDPOINT}'."
+            )
         # Its warnings name addresses that carry signatures.
         logging.set_verbosity_error()
         self._api = HfApi(library_name=CLIENT)

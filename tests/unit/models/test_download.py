@@ -160,6 +160,35 @@ def test_a_connection_that_ends_half_way_is_resumed(machine, hub, big_repository
     assert hub.ranges(BIG) == [None, None, f"bytes={BLOCK}-", f"bytes={BLOCK}-"]
 
 
+def test_a_connection_that_is_reset_is_resumed(machine, hub, big_repository):
+    hub.faults = Faults(reset={BIG: 15_000_000})
+    machine.download()
+    assert (machine.target / BIG).read_bytes() == (big_repository / BIG).read_bytes()
+    assert hub.ranges(BIG) == [None, None, f"bytes={BLOCK}-", f"bytes={BLOCK}-"]
+
+
+def test_a_second_download_into_the_same_folder_is_refused(machine, hub, repository):
+    hub.faults = Faults(stall={BIG: 1000})
+    first = machine.start(NAME)
+    deadline = time.monotonic() + 60
+    while not hub.ranges(BIG):
+        assert time.monotonic() < deadline, "The first never began."
+        time.sleep(0.05)
+    assert machine.refusal() == f"Another download into {machine.target} is running: wait for it."
+    hub.faults.go.set()
+    _, err = first.communicate(timeout=120)
+    assert (first.returncode, err) == (0, "")
+
+
+def test_a_file_of_another_size_than_announced_is_refused(machine, hub, repository):
+    sizes = {"tokenizer.json": 3}
+    hub.repositories[NAME] = Repository(folder=repository, sizes=sizes)
+    assert machine.refusal().startswith(
+        "tokenizer.json came with another size than the hub announced: run this again, and if"
+    )
+    assert not list(machine.partial.glob("tokenizer.json*"))
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_an_interrupted_download_goes_on_and_is_never_taken_for_whole(
     machine, hub, big_repository, how
@@ -255,6 +284,8 @@ def test_a_hub_that_fails_and_one_that_cannot_be_reached(machine, hub, repositor
     assert machine.refusal().startswith(f"{hub.url} can't be reached (ConnectError): check the net")
     machine.environment["HF_HUB_OFFLINE"] = "1"
     assert machine.refusal() == "HF_HUB_OFFLINE is set, so nothing can be downloaded: unset it."
+    machine.environment["HF_ENDPOINT"] = "mirror.example"
+    assert machine.refusal() == "HF_ENDPOINT must begin with https://, not 'mirror.example'."
 
 
 def test_weights_that_vllm_cannot_read_are_not_fetched(machine, hub, repository):
