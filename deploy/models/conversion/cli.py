@@ -119,7 +119,7 @@ def _convert(options: argparse.Namespace, *, become_converter: Callable[[], None
         _say("Nothing was done (--dry-run).")
         return 0
     began = time.monotonic()
-    _end_by_exception()
+    end_by_exception()
     for name, value in _CONVERTER_SETTINGS.items():
         os.environ.setdefault(name, value)
     from deploy.models.conversion.quantization import quantize
@@ -170,7 +170,7 @@ def _already_there(target: Path, *, source: Path, wanted: WeightFormat) -> int:
     return 0
 
 
-def _end_by_exception() -> None:
+def end_by_exception() -> None:
     """Let SIGTERM and a closed terminal end it as Ctrl-C does, so that nothing half is left."""
 
     def end(number: int, _: FrameType | None) -> NoReturn:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -302,6 +303,30 @@ def test_a_failure_leaves_nothing(tmp_path, when):
         (part / "weights").write_text("w")
         if when == "while it is written":
             raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_run_that_is_ended_leaves_nothing(tmp_path, how):
+    program = """
+import sys, time
+from pathlib import Path
+from deploy.models.conversion.cli import end_by_exception
+from deploy.models.conversion.writing import whole
+end_by_exception()
+with whole(Path(sys.argv[1]), last=lambda _: None) as part:
+    (part / "weights").write_text("half")
+    print("writing", flush=True)
+    time.sleep(600)
+"""
+    command = [sys.executable, "-c", program, str(tmp_path / "model")]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as run:
+        assert run.stdout.readline() == b"writing\n"
+        assert [path.name for path in tmp_path.iterdir()] == ["model.part"]
+        run.send_signal(how)
+        assert run.wait(timeout=120) != 0
     assert list(tmp_path.iterdir()) == []
 
 
