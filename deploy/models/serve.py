@@ -114,7 +114,7 @@ def command_of(
     model = place_of(settings.model)
     local = looks_like_folder(model)
     return serve_command(
-        replace(settings, model=model),
+        replace(settings, model=model, dtype=settings.dtype or _needed_dtype(model, device=device)),
         device=device,
         profile=_profile(model, local=local),
         local=local,
@@ -134,6 +134,18 @@ def place_of(model: str) -> str:
         return model
     folder = MODELS_FOLDER.expanduser() / known.name
     return str(folder) if (folder / "config.json").is_file() else known.repository
+
+
+def _needed_dtype(model: str, *, device: Device) -> str:
+    """Return what vLLM must calculate in; empty where the device's own will do.
+
+    On a CPU its kernels for weights of 4 bits take no float32.
+    """
+    if device != "cpu" or not (Path(model) / "config.json").is_file():
+        return ""
+    quantization = read_config(Path(model)).get("quantization_config")
+    packed = isinstance(quantization, dict) and quantization.get("format") == "pack-quantized"
+    return "bfloat16" if packed else ""
 
 
 def _profile(model: str, *, local: bool) -> Profile | None:

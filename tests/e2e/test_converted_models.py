@@ -22,8 +22,8 @@ from tests.vllm_server import CHECKPOINT, VllmServer
 EASY_VQA = Path(easy_vqa.__file__).parent / "data"
 MOST_LOST = 0.02
 # Of each: enough that two points are several answers, few enough for two cores.
-EASY_QUESTIONS = 300
-SCENES = 15
+EASY_QUESTIONS = 200
+SCENES = 12
 PATIENCE = 600
 
 
@@ -74,7 +74,7 @@ def _share_of_right(base_url: str, folder: Path, *which: str) -> float:
         timeout=PATIENCE,
     )
     rows = json.loads(answers.read_text())
-    assert len(rows) >= 100
+    assert len(rows) >= 80
     return sum(row["expected"] == row["answered"] for row in rows) / len(rows)
 
 

@@ -14,10 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from deploy.models.conversion.formats import INT4, INT8
 from deploy.models.profiles import PROFILES, profile_of
 from deploy.models.serve import command_of, place_of, read_key, vllm_environment
 from deploy.models.serving import ServeSettings, SettingInvalid
 from deploy.models.torch_build import BuildUnusable, GpuDevices, gpu_devices, refuse_mismatch
+from tests.unit.models.converted_folder import write_converted
 
 ROOT = Path(__file__).resolve().parents[3]
 SCRIPT = ROOT / "scripts" / "start_vllm_server.sh"
@@ -237,6 +239,21 @@ class TestAmd:
         assert options(settings, device="rocm")["--attention-backend"] == attention
         assert environment_of(settings, device="rocm")["VLLM_ROCM_USE_AITER"] == "1"
         assert "--attention-backend" not in options(settings, device="cuda")
+
+
+class TestConverted:
+    @pytest.mark.parametrize(
+        ("weight_format", "device", "dtype"),
+        [(INT4, "cpu", "bfloat16"), (INT8, "cpu", "float32"), (INT4, "cuda", "auto")],
+    )
+    def test_four_bits_on_a_cpu_are_calculated_in_bfloat16(
+        self, tmp_path, weight_format, device, dtype
+    ):
+        folder = write_converted(tmp_path / "model", weight_format)
+        settings = {"MODEL_PATH": str(folder)}
+        assert options(settings, device=device)["--dtype"] == dtype
+        chosen = {**settings, "MODEL_DTYPE": "float16"}
+        assert options(chosen, device=device)["--dtype"] == "float16"
 
 
 class TestPlaces:
