@@ -13,7 +13,8 @@ from apps.maintenance.database_copies import CopyFailed, back_up
 class Command(MaintenanceCommand):
     help = (
         "Copies the database to a new file while the platform runs. It has the accounts, so keep "
-        "it as safe as the database. PostgreSQL needs pg_dump, not older than the server. The way back: restore_database."
+        "it as safe as the database. PostgreSQL needs pg_dump, not older than the server. The way "
+        "back: restore_database."
     )
     examples = """\
   manage.py backup_database /var/lib/qwencam/backups/monday"""
