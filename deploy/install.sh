@@ -24,6 +24,7 @@
 # from the environment at the first installation; without them there is SQLite in /var/lib/qwencam,
 # and a Redis of its own.
 set -euo pipefail
+umask 022 # The services read what is installed here, whatever root's own umask is.
 SOURCE=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 for part in scripts/lib/{say,preflight,environments,redis} deploy/install/{steps,options,settings,release,services,database,removal}; do
     # shellcheck source=/dev/null

@@ -62,9 +62,9 @@ class Installation:
         return f"http://127.0.0.1:{self.ports[number]}"
 
     def install(self, *arguments: str, check: bool = True) -> str:
-        """Run install.sh as an operator with a database of his own."""
+        """Run install.sh as an operator with a database of his own and a strict umask."""
         done = self.host.run(
-            "/srv/source/deploy/install.sh",
+            *("sh", "-c", 'umask 077; exec "$@"', "sh", "/srv/source/deploy/install.sh"),
             *arguments,
             check=check,
             DATABASE_URL=self.database_url,
