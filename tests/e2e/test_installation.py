@@ -32,7 +32,9 @@ PICTURE = picture("red circle middle")
 QUESTION = "What do you see?"
 UNITS = ("qwen-redis", "qwen-beat", "qwen-worker", "qwen-vllm")
 DATABASE_PASSWORD = "a-database-password"
+PREFIX = "/srv/qwencam"
 OPTIONS = ("--model", "demo", "--vllm", "/srv/vllm", "--environment", "/srv/platform")
+OPTIONS += ("--prefix", PREFIX)
 
 
 def copy_source(folder: Path) -> None:
@@ -379,7 +381,7 @@ def next_release(folder: Path, *, version: str, broken: bool) -> None:
 
 
 def running_release(installation: Installation) -> str:
-    return Path(installation.host.run("readlink", "/opt/qwencam/current").stdout.strip()).name
+    return Path(installation.host.run("readlink", f"{PREFIX}/current").stdout.strip()).name
 
 
 def has_new_table(installation: Installation) -> bool:
@@ -499,7 +501,7 @@ async def test_an_upgrade_loses_no_question(
     assert has_new_table(installation)
     assert set(asking.closed) == {1012}
     assert [end for end in asking.ends() if "red" not in str(end)] == []
-    kept = installation.host.run("ls", "/opt/qwencam/releases").stdout.split()
+    kept = installation.host.run("ls", f"{PREFIX}/releases").stdout.split()
     assert sorted(kept) == sorted([before, now])
     again = installation.host.run(
         "/srv/source/deploy/install.sh", "--upgrade", "--from", "/srv/qwencam-9.0.1.tar.gz"
@@ -511,9 +513,9 @@ def test_an_upgrade_that_was_cut_off_is_gone_back_from_first(installation: Insta
     """As after a power failure: the note that it left is all there is."""
     host, before = installation.host, running_release(installation)
     (backup,) = host.run("sh", "-c", "ls -t /var/lib/qwencam/backups/* | head -n 1").stdout.split()
-    older = host.run("ls", "/opt/qwencam/releases").stdout.split()
+    older = host.run("ls", f"{PREFIX}/releases").stdout.split()
     older.remove(before)
-    note = f"GO_BACK_TO=/opt/qwencam/releases/{older[0]}\\nBACKUP={backup}\\n"
+    note = f"GO_BACK_TO={PREFIX}/releases/{older[0]}\\nBACKUP={backup}\\n"
     host.run("sh", "-c", f"printf '{note}' > /etc/qwencam/upgrade-under-way")
     installation.install()
     assert running_release(installation) == older[0]
@@ -526,7 +528,7 @@ def test_uninstalling(installation: Installation, empty: set[str]):
     output = installation.install("--uninstall")
     assert "Kept: settings and secrets" in output
     left = files_of(host)
-    assert "/etc/qwencam/secrets/DJANGO_SECRET_KEY" in left and "/opt/qwencam" not in left
+    assert "/etc/qwencam/secrets/DJANGO_SECRET_KEY" in left and PREFIX not in left
     assert host.run("systemctl", "list-unit-files", "qwen*", check=False).stdout.count("qwen") == 0
     installation.install("--uninstall", "--purge")
     of_the_test = {"/srv/backup", "/srv/qwencam-9.0.1.tar.gz"}
