@@ -20,7 +20,7 @@ from apps.console.models import AuditEntry
 from apps.live_settings import current as live_settings
 from tests.camera_client import CameraClient
 from tests.ports import free_port
-from tests.scheduling import ByPlatform
+from tests.scheduling import ByPlatform, begins_at
 from tests.stack import Stack
 from tests.stand_in_model import Script, StandInModel
 
@@ -70,6 +70,11 @@ class RedisServer:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByPlatform | None:
     """Keep the tests of one platform in one process; `--dist worksteal` and others are let be."""
     return ByPlatform(config, log) if config.getoption("dist") == "loadscope" else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes long."""
+    items.sort(key=lambda item: begins_at(item.nodeid))
 
 
 @pytest.fixture(autouse=True)

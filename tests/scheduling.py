@@ -23,12 +23,42 @@ _WITH_VLLM = frozenset(
 )
 """Where the fixture `stack` is used: the whole platform with vLLM, a minute to start."""
 
+_ONE_BY_ONE = ("tests/unit/", "tests/contract/test_benchmark.py")
+"""Their tests share nothing that takes long to start."""
+
+_STACK = "with vLLM"
+_FIRST = (
+    "tests/e2e/test_installation.py",
+    _STACK,
+    "tests/e2e/test_real_model.py",
+    "tests/contract/test_benchmark.py",
+    "tests/e2e/test_model_servers.py",
+    "tests/e2e/test_page_states.py",
+    "tests/e2e/test_accounts.py",
+    "tests/e2e/test_console.py",
+    "tests/e2e/test_generation_at_vllm.py",
+    "tests/e2e/test_production.py",
+    "tests/e2e/test_sign_out.py",
+)
+"""What takes a minute and more, longest first: begun late, it would leave other processes idle."""
+
+
+def begins_at(nodeid: str) -> int:
+    """Return the place of a test's module in the order of a run."""
+    scope = scope_of(nodeid).partition("::")[0]
+    return _FIRST.index(scope) if scope in _FIRST else len(_FIRST)
+
+
+def scope_of(nodeid: str) -> str:
+    """Return what goes to one process with this test: its platform, its module, or itself."""
+    module = nodeid.partition("::")[0]
+    if module in _WITH_VLLM:
+        return _STACK
+    return nodeid if module.startswith(_ONE_BY_ONE) else module
+
 
 class ByPlatform(LoadScopeScheduling):  # type: ignore[misc]
-    """Hands out modules; unit tests one by one."""
+    """Hands out modules in the order they were collected; some modules' tests one by one."""
 
     def _split_scope(self, nodeid: str) -> Any:
-        module = nodeid.partition("::")[0]
-        if module in _WITH_VLLM:
-            return "with vLLM"
-        return nodeid if module.startswith("tests/unit/") else module
+        return scope_of(nodeid)
