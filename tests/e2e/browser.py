@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.stack import PASSWORD
 
@@ -30,15 +30,10 @@ def chromium_path() -> str:
 
 
 @contextmanager
-def open_page(
-    *,
-    camera: Path | None = None,
-    cameras: int = 1,
-    granted: bool = True,
-    remembering: bool = False,
-    **context: object,
-) -> Iterator[Page]:
-    """Open a browser with a fresh profile.
+def running_browser(
+    *, camera: Path | None = None, cameras: int = 1, remembering: bool = False
+) -> Iterator[Browser]:
+    """Run a browser for the tests of a module.
 
     Args:
         camera: a clip it takes for its camera.
@@ -54,9 +49,32 @@ def open_page(
             args=arguments,
             ignore_default_args=["--disable-back-forward-cache"] if remembering else None,
         )
-        tab = browser.new_context(permissions=["camera"] if granted else [], **context)  # type: ignore[arg-type]
-        yield tab.new_page()
+        yield browser
         browser.close()
+
+
+@contextmanager
+def fresh_profile(browser: Browser, *, granted: bool = True, **context: object) -> Iterator[Page]:
+    """Open a page in a browser as if nobody had used it; `granted` is the camera's permission."""
+    profile = browser.new_context(permissions=["camera"] if granted else [], **context)  # type: ignore[arg-type]
+    yield profile.new_page()
+    profile.close()
+
+
+@contextmanager
+def open_page(
+    *,
+    camera: Path | None = None,
+    cameras: int = 1,
+    granted: bool = True,
+    **context: object,
+) -> Iterator[Page]:
+    """Open a page in a browser of its own; `camera` and `cameras` as of `running_browser`."""
+    with (
+        running_browser(camera=camera, cameras=cameras) as browser,
+        fresh_profile(browser, granted=granted, **context) as page,
+    ):
+        yield page
 
 
 def log_in(page: Page, url: str) -> None:

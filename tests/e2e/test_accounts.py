@@ -16,9 +16,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e.browser import ask, log_in, open_page
+from tests.e2e.browser import ask, fresh_profile, log_in, running_browser
 from tests.stack import PASSWORD, Stack
 from tests.stand_in_model import Script, StandInModel
 
@@ -43,11 +43,17 @@ def accounts(stand_in: StandInModel, tmp_path_factory: pytest.TempPathFactory) -
     assert stack.stop() == []
 
 
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with running_browser() as browser:
+        yield browser
+
+
 @contextmanager
-def fresh_page() -> Iterator[Page]:
-    """A browser without a camera that must not report any error."""
+def fresh_page(chromium: Browser) -> Iterator[Page]:
+    """A page that may not use the camera and must not report any error."""
     problems: list[str] = []
-    with open_page(granted=False) as page:
+    with fresh_profile(chromium, granted=False) as page:
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.on("console", lambda message: problems.append(message.text) if bad(message) else None)
         yield page
@@ -75,8 +81,8 @@ def start_scene(page: Page) -> None:
     expect(page.get_by_test_id("stop-camera")).to_be_visible(timeout=20_000)
 
 
-def test_login_scene_answer_logout(accounts: Stack, script: Script):
-    with fresh_page() as page:
+def test_login_scene_answer_logout(accounts: Stack, chromium: Browser, script: Script):
+    with fresh_page(chromium) as page:
         log_in(page, accounts.url)
         start_scene(page)
         assert ask(page, "What do you see?") == "".join(script.tokens)
@@ -88,9 +94,9 @@ def test_login_scene_answer_logout(accounts: Stack, script: Script):
 
 
 def test_preferences_shape_the_request_and_the_default_ones_do_not(
-    accounts: Stack, stand_in: StandInModel, script: Script
+    accounts: Stack, chromium: Browser, stand_in: StandInModel, script: Script
 ):
-    with fresh_page() as page:
+    with fresh_page(chromium) as page:
         log_in(page, accounts.url)
         start_scene(page)
         ask(page, "What do you see?")
@@ -113,8 +119,8 @@ def test_preferences_shape_the_request_and_the_default_ones_do_not(
     assert wished["max_tokens"] == 42
 
 
-def test_a_locked_out_login_says_so_and_ends(accounts: Stack):
-    with fresh_page() as page:
+def test_a_locked_out_login_says_so_and_ends(accounts: Stack, chromium: Browser):
+    with fresh_page(chromium) as page:
         page.goto(f"{accounts.url}/login")
         for _ in range(3):
             sign_in(page, "demo", "wrong")
@@ -128,9 +134,9 @@ def test_a_locked_out_login_says_so_and_ends(accounts: Stack):
         expect(page.get_by_test_id("start-camera")).to_be_visible()
 
 
-def test_an_invitation_is_used_once(accounts: Stack):
+def test_an_invitation_is_used_once(accounts: Stack, chromium: Browser):
     link = invitation_link(accounts, "--email", "grace@example.org")
-    with fresh_page() as page:
+    with fresh_page(chromium) as page:
         page.goto(link)
         expect(page.get_by_label("E-mail address")).to_have_value("grace@example.org")
         page.get_by_label("Username").fill("demo")
@@ -141,7 +147,7 @@ def test_an_invitation_is_used_once(accounts: Stack):
         page.get_by_label("Password").fill(NEW_PASSWORD)
         page.get_by_role("button", name="Join").click()
         expect(page.get_by_test_id("start-camera")).to_be_visible()
-    with fresh_page() as page:
+    with fresh_page(chromium) as page:
         page.goto(link)
         expect(page.get_by_role("heading")).to_have_text("This invitation is not valid")
 
@@ -158,8 +164,8 @@ def mailed_link(stack: Stack, path: str) -> str:
     raise AssertionError("No mail was printed.")
 
 
-def test_a_registration_is_opened_by_its_mailed_link(accounts: Stack):
-    with fresh_page() as page:
+def test_a_registration_is_opened_by_its_mailed_link(accounts: Stack, chromium: Browser):
+    with fresh_page(chromium) as page:
         page.goto(f"{accounts.url}/login")
         page.get_by_role("link", name="Create one").click()
         page.get_by_label("E-mail address").fill("ada@example.org")
@@ -175,9 +181,9 @@ def test_a_registration_is_opened_by_its_mailed_link(accounts: Stack):
 
 
 def test_a_session_ended_on_its_page_ends_in_the_tab_with_the_camera(
-    accounts: Stack, script: Script
+    accounts: Stack, chromium: Browser, script: Script
 ):
-    with fresh_page() as page:
+    with fresh_page(chromium) as page:
         log_in(page, accounts.url)
         start_scene(page)
         ask(page, "What do you see?")
@@ -192,9 +198,9 @@ def test_a_session_ended_on_its_page_ends_in_the_tab_with_the_camera(
         expect(status).to_have_attribute("data-state", "ended")
 
 
-def test_a_deleted_account_takes_its_open_camera_along(accounts: Stack):
+def test_a_deleted_account_takes_its_open_camera_along(accounts: Stack, chromium: Browser):
     link = invitation_link(accounts)
-    with fresh_page() as page:
+    with fresh_page(chromium) as page:
         page.goto(link)
         page.get_by_label("Username").fill("brief")
         page.get_by_label("Password").fill(NEW_PASSWORD)
@@ -209,8 +215,8 @@ def test_a_deleted_account_takes_its_open_camera_along(accounts: Stack):
         expect(status).to_have_attribute("data-state", "signed-out")
 
 
-def test_the_page_of_the_api_renders_from_our_own_origin(accounts: Stack):
-    with fresh_page() as page:
+def test_the_page_of_the_api_renders_from_our_own_origin(accounts: Stack, chromium: Browser):
+    with fresh_page(chromium) as page:
         foreign: list[str] = []
         ours = (accounts.url, "data:", "blob:")
         page.on(
@@ -229,8 +235,10 @@ def test_the_page_of_the_api_renders_from_our_own_origin(accounts: Stack):
 
 
 @pytest.mark.parametrize("width", [320, 390, 1440])
-def test_the_account_pages_fit_and_lead_to_each_other(accounts: Stack, width: int):
-    with fresh_page() as page:
+def test_the_account_pages_fit_and_lead_to_each_other(
+    accounts: Stack, chromium: Browser, width: int
+):
+    with fresh_page(chromium) as page:
         page.set_viewport_size({"width": width, "height": 844})
         log_in(page, accounts.url)
         page.get_by_label("Menu").click()

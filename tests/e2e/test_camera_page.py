@@ -2,12 +2,13 @@
 
 import re
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e.browser import ask, log_in, open_page
+from tests.e2e.browser import ask, fresh_profile, log_in, running_browser
 from tests.scenes import picture, write_y4m
 from tests.stack import Stack
 
@@ -19,9 +20,16 @@ SCENES = {
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twelve seconds of a red circle, then twelve of a blue star, over and over."""
+    """Eight seconds of a red circle, then eight of a blue star, over and over."""
     pictures = [picture(*shapes) for shapes in SCENES.values()]
-    return write_y4m(tmp_path_factory.mktemp("clips") / "two.y4m", pictures, seconds=12, rate=5)
+    return write_y4m(tmp_path_factory.mktemp("clips") / "two.y4m", pictures, seconds=8, rate=5)
+
+
+@pytest.fixture(scope="module")
+def chromium(clip: Path) -> Iterator[Browser]:
+    """A browser whose camera is that clip."""
+    with running_browser(camera=clip) as browser:
+        yield browser
 
 
 KEEP_LIVE_NOTES = """() => {
@@ -47,9 +55,11 @@ def seen_in(answer: str) -> str | None:
     return named[0] if len(named) == 1 else None
 
 
-def test_the_answer_names_what_the_camera_shows_and_changes_with_it(stack: Stack, clip: Path):
+def test_the_answer_names_what_the_camera_shows_and_changes_with_it(
+    stack: Stack, chromium: Browser
+):
     answers: list[str] = []
-    with open_page(camera=clip) as page:
+    with fresh_profile(chromium) as page:
         watching(page, stack)
         deadline = time.monotonic() + 60
         while {seen_in(answer) for answer in answers} < set(SCENES):
@@ -60,8 +70,10 @@ def test_the_answer_names_what_the_camera_shows_and_changes_with_it(stack: Stack
         assert all(seen_in(answer) for answer in answers), answers
 
 
-def test_each_answer_shows_its_time_to_first_token_and_the_frames_age(stack: Stack, clip: Path):
-    with open_page(camera=clip) as page:
+def test_each_answer_shows_its_time_to_first_token_and_the_frames_age(
+    stack: Stack, chromium: Browser
+):
+    with fresh_profile(chromium) as page:
         watching(page, stack)
         ask(page, "How many shapes are there?")
         figures = page.get_by_test_id("answer-meta").first
@@ -69,15 +81,15 @@ def test_each_answer_shows_its_time_to_first_token_and_the_frames_age(stack: Sta
         expect(figures).to_contain_text("old")
 
 
-def test_a_question_asked_before_the_first_frame_waits_for_it(stack: Stack, clip: Path):
-    with open_page(camera=clip) as page:
+def test_a_question_asked_before_the_first_frame_waits_for_it(stack: Stack, chromium: Browser):
+    with fresh_profile(chromium) as page:
         log_in(page, stack.url)
         page.get_by_test_id("start-camera").click()
         assert seen_in(ask(page, "What do you see?"))
 
 
-def test_live_mode_keeps_telling(stack: Stack, clip: Path):
-    with open_page(camera=clip) as page:
+def test_live_mode_keeps_telling(stack: Stack, chromium: Browser):
+    with fresh_profile(chromium) as page:
         watching(page, stack)
         page.get_by_test_id("live-toggle").click()
         text = page.get_by_test_id("live-text")
@@ -86,8 +98,8 @@ def test_live_mode_keeps_telling(stack: Stack, clip: Path):
         page.get_by_test_id("live-toggle").click()
 
 
-def test_live_mode_says_so_when_nothing_changes(stack: Stack, clip: Path):
-    with open_page(camera=clip) as page:
+def test_live_mode_says_so_when_nothing_changes(stack: Stack, chromium: Browser):
+    with fresh_profile(chromium) as page:
         watching(page, stack)
         page.evaluate(KEEP_LIVE_NOTES)
         page.get_by_test_id("live-toggle").click()
@@ -114,8 +126,8 @@ def test_live_mode_says_so_when_nothing_changes(stack: Stack, clip: Path):
         expect(page.get_by_test_id("live-text")).to_be_hidden()
 
 
-def test_the_page_comes_back_after_its_socket_is_lost(stack: Stack, clip: Path):
-    with open_page(camera=clip) as page:
+def test_the_page_comes_back_after_its_socket_is_lost(stack: Stack, chromium: Browser):
+    with fresh_profile(chromium) as page:
         watching(page, stack)
         assert seen_in(ask(page, "What do you see?"))
         stack.kill("daphne")  # The supervisor starts it again: socket and stream are both gone.
@@ -124,16 +136,16 @@ def test_the_page_comes_back_after_its_socket_is_lost(stack: Stack, clip: Path):
         assert seen_in(ask(page, "What do you see?", patience=60))
 
 
-def test_a_session_that_is_ended_says_so(stack: Stack, clip: Path):
-    with open_page(camera=clip) as page:
+def test_a_session_that_is_ended_says_so(stack: Stack, chromium: Browser):
+    with fresh_profile(chromium) as page:
         watching(page, stack)
         page.get_by_label("Menu").click()
         page.get_by_test_id("end-session").click()
         expect(page.get_by_test_id("status")).to_contain_text("ended", ignore_case=True)
 
 
-def test_without_a_camera_the_drawn_scene_is_offered_and_answered(stack: Stack):
-    with open_page(granted=False) as page:
+def test_without_a_camera_the_drawn_scene_is_offered_and_answered(stack: Stack, chromium: Browser):
+    with fresh_profile(chromium, granted=False) as page:
         log_in(page, stack.url)
         page.get_by_test_id("demo-scene").click()
         expect(page.get_by_test_id("stop-camera")).to_be_visible(timeout=20_000)
@@ -143,10 +155,10 @@ def test_without_a_camera_the_drawn_scene_is_offered_and_answered(stack: Stack):
 
 @pytest.mark.parametrize("size", [(390, 844), (1440, 900)])
 def test_nothing_overflows_and_nothing_comes_from_elsewhere(
-    stack: Stack, clip: Path, size: tuple[int, int]
+    stack: Stack, chromium: Browser, size: tuple[int, int]
 ):
     width, height = size
-    with open_page(camera=clip, viewport={"width": width, "height": height}) as page:
+    with fresh_profile(chromium, viewport={"width": width, "height": height}) as page:
         foreign: list[str] = []
         problems: list[str] = []
         page.on(

@@ -11,9 +11,9 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e.browser import ask, log_in, open_page
+from tests.e2e.browser import ask, fresh_profile, log_in, running_browser
 from tests.stack import Stack
 from tests.stand_in_model import Script
 
@@ -43,10 +43,16 @@ def sign_out(page: Page) -> None:
     expect(page.locator("input[name=password]")).to_be_visible()
 
 
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with running_browser(remembering=True) as browser:
+        yield browser
+
+
 @pytest.fixture
-def tab(light_stack: Stack, script: Script) -> Iterator[Page]:
+def tab(light_stack: Stack, script: Script, chromium: Browser) -> Iterator[Page]:
     """A tab that has streamed and asked."""
-    with open_page(remembering=True) as page:
+    with fresh_profile(chromium) as page:
         page.context.add_init_script(KEEP_TRACKS)
         log_in(page, light_stack.url)
         stream(page)
@@ -70,9 +76,9 @@ def test_back_after_signing_out_leads_to_the_login(tab: Page, light_stack: Stack
     assert ANSWER not in tab.content()
 
 
-def test_nor_does_a_page_come_back_that_the_browser_has_kept(light_stack: Stack):
+def test_nor_does_a_page_come_back_that_the_browser_has_kept(light_stack: Stack, chromium: Browser):
     """Chromium keeps no page that has streamed, but it does keep one that has not."""
-    with open_page(remembering=True) as page:
+    with fresh_profile(chromium) as page:
         log_in(page, light_stack.url)
         expect(page.get_by_test_id("start-camera")).to_be_enabled()
         page.get_by_test_id("question").fill("What do you see?")
@@ -148,8 +154,8 @@ def test_a_page_that_comes_back_from_the_browsers_memory_is_loaded_anew(
 
 
 @pytest.mark.parametrize("path", ["/account", "/console/", "/admin/"])
-def test_so_is_any_other_page(light_stack: Stack, path: str):
-    with open_page() as page:
+def test_so_is_any_other_page(light_stack: Stack, chromium: Browser, path: str):
+    with fresh_profile(chromium) as page:
         page.goto(f"{light_stack.url}/login")
         page.fill("input[name=username]", "operator")
         page.fill("input[name=password]", light_stack.password("operator"))
