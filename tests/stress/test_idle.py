@@ -18,7 +18,14 @@ SILENCE_SECONDS = 15
 EXPIRY_SECONDS = 40
 
 
-async def test_a_socket_that_says_nothing_is_closed(light_stack: Stack):
+async def test_the_silent_and_the_idle_end(light_stack: Stack, camera: CameraClient):
+    """Both beside each other, as each takes its time."""
+    async with asyncio.TaskGroup() as both:
+        both.create_task(a_socket_that_says_nothing_is_closed(light_stack))
+        both.create_task(an_idle_session_ends_though_its_socket_is_open(light_stack, camera))
+
+
+async def a_socket_that_says_nothing_is_closed(light_stack: Stack) -> None:
     token = light_stack.token()
     url = f"ws{light_stack.url.removeprefix('http')}/ws/{token['session_id']}"
     began = time.monotonic()
@@ -33,9 +40,9 @@ async def test_a_socket_that_says_nothing_is_closed(light_stack: Stack):
     assert time.monotonic() - began > 10  # Not at once either.
 
 
-async def test_an_idle_session_ends_though_its_socket_is_open(
+async def an_idle_session_ends_though_its_socket_is_open(
     light_stack: Stack, camera: CameraClient
-):
+) -> None:
     # An hour of nothing, told to the database rather than waited for.
     session_id = camera.token["session_id"].replace("-", "")
     with closing(sqlite3.connect(light_stack.data_dir / "db.sqlite3", timeout=20)) as database:
