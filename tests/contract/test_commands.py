@@ -4,9 +4,11 @@ import asyncio
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import httpx
@@ -94,9 +96,19 @@ def test_expired_and_purged(light_stack: Stack):
     token = light_stack.token()
     assert told(light_stack, "expire_sessions") == {"expired": 0}
     assert told(light_stack, "end_sessions", token["session_id"])["ended"]
-    purged = told(light_stack, "purge_records", "--older-than", "100d", "--dry-run")
-    assert purged["camera_sessions"] == 0
+    purge = ("purge_records", "--older-than", "100d")
+    assert told(light_stack, *purge, "--dry-run")["camera_sessions"] == 0
+    with closing(sqlite3.connect(light_stack.data_dir / "db.sqlite3", timeout=20)) as database:
+        database.execute(
+            "UPDATE camera_sessions_camerasession"
+            " SET ended_at = datetime(ended_at, '-101 days') WHERE id = ?",
+            [token["session_id"].replace("-", "")],
+        )
+        database.commit()
+    assert told(light_stack, *purge, "--dry-run")["camera_sessions"] == 1
     assert token["session_id"] in listed(light_stack, "--all")
+    assert told(light_stack, *purge)["camera_sessions"] == 1
+    assert token["session_id"] not in listed(light_stack, "--all")
 
 
 def test_wrongly_called(light_stack: Stack):

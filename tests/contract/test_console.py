@@ -129,7 +129,7 @@ async def test_an_end_by_an_operator_reaches_the_user_with_its_note(
         assert message == {"type": "ended", "reason": "operator", "note": "Back at noon."}
 
 
-async def test_a_changed_limit_is_told_to_consoles_and_in_force(
+async def test_a_changed_notice_is_told_to_consoles_and_in_force(
     light_stack: Stack, operator: httpx.Client
 ):
     headers = {"X-CSRFToken": operator.cookies["csrftoken"]}
