@@ -1,10 +1,12 @@
-"""Says to systemd that a service is ready, or still alive: sd_notify(3) in a datagram.
+"""Says to what runs a service that it is ready, or still alive.
 
-systemd restarts a service of ``WatchdogSec=`` that has said nothing for so long.
+To systemd by sd_notify(3), a datagram: it restarts a service of ``WatchdogSec=`` that has said
+nothing for so long. To the health check of a container by a file whose time is the last sign.
 """
 
 import os
 import socket
+from pathlib import Path
 from typing import Final
 
 READY: Final = "READY=1"
@@ -12,7 +14,10 @@ ALIVE: Final = "WATCHDOG=1"
 
 
 def notify(state: str) -> None:
-    """Send ``state``; does nothing where no service manager listens."""
+    """Send ``state``, and touch ``HEARTBEAT_FILE``; does nothing where neither is named."""
+    heartbeat = os.environ.get("HEARTBEAT_FILE")
+    if heartbeat:
+        Path(heartbeat).touch()
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return

@@ -1,0 +1,123 @@
+#!/usr/bin/env bash
+# Makes what deploy/docker-compose.yml needs on this host: deploy/.env with the settings, and
+# deploy/docker/secrets/ with random secrets. What is there already stays as it is.
+#
+#   --accelerator KIND   rocm, cuda or cpu: vLLM in a container; none: elsewhere, as VLLM_BASE_URL says
+#   --model FOLDER       the model's folder, as scripts/download_model.sh leaves it (cpu: the demo model)
+#   --model-name NAME    what it is called   (the folder's name)
+#   --host NAME          the site's name: HTTPS by nginx (profile tls). Without: http://localhost:8000
+#   --address IP         the address that browsers reach this host at: TURN by coturn (profile turn)
+#   --monitoring         Prometheus and Grafana (profile monitoring)
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+# shellcheck source=scripts/lib/say.sh
+source scripts/lib/say.sh
+
+usage() { sed -n '2,/^set/{s/^# \{0,1\}//p}' "$0"; }
+accelerator='' model='' model_name='' host='' address='' profiles=()
+while (($#)); do
+    case $1 in
+    --help) usage && exit ;;
+    --monitoring) profiles+=(monitoring) && shift && continue ;;
+    --accelerator | --model | --model-name | --host | --address)
+        [[ -n ${2:-} ]] || fail "$1 needs a value: --help says which."
+        name=${1#--}
+        printf -v "${name//-/_}" %s "$2"
+        shift 2
+        ;;
+    *) fail "There is no option $1: --help lists them." ;;
+    esac
+done
+[[ $accelerator =~ ^(rocm|cuda|cpu|none)$ ]] ||
+    fail "Give --accelerator rocm, cuda, cpu or none, not '$accelerator'."
+[[ -z $host || $host =~ ^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$ ]] ||
+    fail "--host must be a name such as camera.example.org, not '$host'."
+[[ -z $address || $address =~ ^[0-9]+(\.[0-9]+){3}$ || $address =~ ^[0-9a-fA-F:]+:[0-9a-fA-F:]+$ ]] ||
+    fail "--address must be an IP address such as 203.0.113.5, not '$address'."
+[[ -z $address || -n $host ]] || fail "--address needs --host: coturn speaks TLS under that name."
+if [[ -n $model ]]; then
+    [[ -f $model/config.json ]] || fail "--model names no model's folder: '$model' has no config.json."
+    model=$(cd "$model" && pwd)
+elif [[ $accelerator == rocm || $accelerator == cuda ]]; then
+    fail "Give --model FOLDER: scripts/download_model.sh fetches one."
+fi
+
+env_file=${ENV_FILE:-deploy/.env} secrets=${SECRETS_DIR:-deploy/docker/secrets}
+
+# --- Secrets: the folder is for its owner, since files are mounted with their own permissions --------
+random_text() { head -c 36 /dev/urandom | base64 | tr '+/' '-_'; }
+# secret NAME TEXT: unless it is there.
+secret() {
+    [[ -e $secrets/$1 ]] || {
+        printf '%s\n' "$2" >"$secrets/$1.partial"
+        chmod 444 "$secrets/$1.partial"
+        mv "$secrets/$1.partial" "$secrets/$1"
+        say "Made $secrets/$1"
+    }
+}
+mkdir -p "$secrets"
+chmod 700 "$secrets"
+for name in DJANGO_SECRET_KEY JWT_SECRET_KEY VLLM_API_KEY TURN_SECRET database_password grafana_password; do
+    secret "$name" "$(random_text)"
+done
+secret EMAIL_HOST_PASSWORD ''
+secret DATABASE_URL "postgres://qwencam:$(<"$secrets/database_password")@127.0.0.1:15432/qwencam"
+secret redis_password.conf "requirepass $(random_text)"
+secret REDIS_URL "redis://:$(sed 's/^requirepass //' "$secrets/redis_password.conf")@127.0.0.1:16379/0"
+if [[ -n $address ]]; then
+    profiles=(turn "${profiles[@]}")
+    turn=$(sed -e "s/^realm=.*/realm=$host/" -e "s/^allowed-peer-ip=.*/allowed-peer-ip=$address/" \
+        deploy/coturn/turnserver.conf)
+    secret turnserver.conf "${turn//THE-SAME-RANDOM-TEXT/$(<"$secrets/TURN_SECRET")}"
+fi
+
+# --- Settings ------------------------------------------------------------------------------------
+[[ -z $host ]] || profiles=(tls "${profiles[@]}")
+# gid GROUP: its number on this host, empty if there is none.
+gid() { getent group "$1" | cut -d : -f 3; }
+settings() {
+    local files=docker-compose.yml
+    [[ $accelerator == none ]] || files+=:docker/compose.$accelerator.yml
+    cat <<ENV
+# For Compose: which files and profiles are in use. docker/compose.digests.yml (docker/pin_digests.sh)
+# goes behind the others.
+COMPOSE_FILE=$files
+COMPOSE_PROFILES=$(IFS=, && printf %s "${profiles[*]}")
+
+# Settings of the platform: ../env.example lists them all. Secrets are in docker/secrets/.
+ALLOWED_HOSTS=${host:-localhost},127.0.0.1
+LOG_FORMAT=json
+# The UDP ports of cameras, one each: open them in the firewall.
+ICE_PORT_RANGE=40000-40200
+ICE_PUBLIC_ADDRESS=$address
+ENV
+    if [[ $accelerator == none ]]; then
+        printf '%s\n' '# Where the model server is, and what it calls the model.' \
+            'VLLM_BASE_URL=http://127.0.0.1:8100/v1' "MODEL_NAME=${model_name:-qwen2.5-vl-32b}" 'MODEL_MAX_TOKENS=8192'
+    elif [[ -n $model ]]; then
+        printf '%s\n' "MODEL_PATH=$model" "MODEL_NAME=${model_name:-$(basename "$model")}" 'MODEL_MAX_TOKENS=8192'
+    fi
+    [[ $accelerator != rocm ]] || printf '%s\n' \
+        "# Who may use the GPUs: the host's groups video and render." "VIDEO_GID=$(gid video)" "RENDER_GID=$(gid render)"
+    [[ -z $host ]] || cat <<ENV
+PUBLIC_URL=https://$host
+HTTPS_ENABLED=true
+BEHIND_PROXY=true
+PROXY_HEADERS=true
+# The certificate with its chain, and its key: nginx and coturn read them. After a renewal:
+# docker compose restart nginx coturn
+SSL_CERT_PATH=/etc/letsencrypt/live/$host/fullchain.pem
+SSL_KEY_PATH=/etc/letsencrypt/live/$host/privkey.pem
+ENV
+    [[ -z $address ]] || printf '%s\n' \
+        "ICE_SERVERS=[{\"urls\": [\"turn:$host:3478\", \"turns:$host:5349?transport=tcp\"]}]"
+}
+if [[ -e $env_file ]]; then
+    say "$env_file is there already and stays as it is."
+else
+    settings >"$env_file.partial"
+    chmod 600 "$env_file.partial"
+    mv "$env_file.partial" "$env_file"
+    say "Made $env_file: read it, and change what is not yours."
+fi
+say "Next: cd deploy && docker compose up -d --build"
