@@ -41,7 +41,7 @@ def main(arguments: Sequence[str]) -> None:
 
 def become(command: Sequence[str]) -> NoReturn:
     """Replace this process."""
-    os.execv(command[0], command)  # noqa: S606 -- no shell wanted
+    os.execv(command[0], list(command))  # noqa: S606 -- no shell wanted
 
 
 def manage(arguments: Sequence[str]) -> None:
