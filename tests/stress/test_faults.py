@@ -9,7 +9,7 @@ import pytest
 from tests.camera_client import CameraClient
 from tests.scenes import picture
 from tests.stack import Stack
-from tests.stand_in_model import Script
+from tests.stand_in_model import Script, StandInModel
 
 PICTURE = picture("red circle middle")
 
@@ -23,11 +23,13 @@ async def watching(camera: CameraClient) -> CameraClient:
 
 
 async def test_a_killed_worker_before_the_first_token_is_replaced(
-    watching: CameraClient, light_stack: Stack, script: Script
+    watching: CameraClient, light_stack: Stack, script: Script, stand_in: StandInModel
 ):
-    script.first_token_seconds = 4
+    script.first_token_seconds = 60
     question_id = await watching.send_question("What do you see?")
-    await asyncio.sleep(1)
+    async with asyncio.timeout(30):
+        while not stand_in.requests:  # The worker has it, and has asked the model.
+            await asyncio.sleep(0.02)
     script.first_token_seconds = 0
     assert light_stack.kill("celery -A qwencam_site worker") > 0
     end = await watching.end_of(question_id, patience=30)
@@ -154,7 +156,7 @@ async def test_garbage_bothers_nobody_else(
             await stranger.send(type="offer", sdp="v=0\r\n" + "garbage\r\n" * number)
         await stranger.wait_for_count(20, "error")
         refusals = {m["error"] for m in stranger.messages if m["type"] == "error"}
-        assert refusals <= {"offer_invalid", "video_missing", "stream_failed"}
+        assert refusals <= {"offer_invalid", "video_missing"}
         for garbage in ("", "{", "[]", "null", '{"type":5}', "\x00" * 100, "[" * 5000, '"chat"'):
             await stranger.send_raw(garbage)
         await stranger.send_raw(b"\x00\xff" * 50)

@@ -211,6 +211,7 @@ def assert_all_expires(during: dict[bytes, tuple[bytes, int]], wanted: set[bytes
     assert content, "The conversation was nowhere: this test would see nothing."
     assert {key: ttl for key, ttl in content.items() if ttl < 0} == {}
     frames = {key: ttl for key, ttl in content.items() if key.startswith(b"frame:")}
+    assert frames, "No frame was kept: this test would see nothing."
     assert all(ttl <= FRAME_TTL_SECONDS for ttl in frames.values())
 
 
