@@ -29,7 +29,7 @@ class VllmServer:
     def __init__(self, log: Path, *, model: Path = CHECKPOINT) -> None:
         self.port = free_port()
         self._log = log
-        self._model = model
+        self.model = model
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -43,7 +43,7 @@ class VllmServer:
         environment = {
             **USER_ENVIRONMENT,
             "VLLM_PORT": str(self.port),
-            "MODEL_PATH": str(self._model),
+            "MODEL_PATH": str(self.model),
             "VLLM_CACHE_ROOT": str(cache),
         }
         with self._log.open("wb") as output:

@@ -1,10 +1,14 @@
 """What the platform makes a real vLLM do, told by vLLM's own metrics."""
 
 import asyncio
+import re
 from collections.abc import Iterator
 
+import httpx
 import pytest
 
+from deploy.models.checkpoint import describe
+from deploy.models.fit import Place, fit
 from tests.camera_client import CameraClient
 from tests.scenes import picture
 from tests.stack import Stack
@@ -49,6 +53,15 @@ async def running(server: VllmServer, count: int, *, patience: float) -> None:
     async with asyncio.timeout(patience):
         while await asyncio.to_thread(server.metric, RUNNING) != count:
             await asyncio.sleep(0.1)
+
+
+def test_the_hardware_check_computes_the_cache_that_vllm_makes(endless: VllmServer):
+    page = httpx.get(endless.base_url.removesuffix("/v1") + "/metrics", timeout=30).text
+    (line,) = [line for line in page.splitlines() if line.startswith("vllm:cache_config_info{")]
+    told = dict(re.findall(r'(\w+)="([^"]*)"', line))
+    model = describe(str(endless.model)).shape.as_dtype("float32")
+    found = fit(model, Place(memory_bytes=64 * 1024**3, gpus=0, context=4096))
+    assert found.cache_tokens == int(told["num_gpu_blocks"]) * int(told["block_size"])
 
 
 async def test_a_cancelled_question_stops_generation(endless: VllmServer, endless_stack: Stack):
