@@ -6,10 +6,12 @@ is ours and left alone if it isn't.
 """
 
 import functools
+import hashlib
 import subprocess
 import sys
 import threading
 import zipfile
+from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -81,10 +83,18 @@ def indexes(tmp_path):
     server.server_close()
 
 
+def locked(index: Path) -> Iterator[str]:
+    """Return the lock of all wheels of an index, with their hashes."""
+    for wheel in sorted(index.glob("*/*.whl")):
+        name, version, *_ = wheel.name.split("-")
+        digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+        yield f"{name}=={version} --hash=sha256:{digest}\n"
+
+
 def install(folder: Path, url: str, *devices: str, **settings: str):
     """Run ``install_vllm`` for each device after the other; return the ended process."""
     lock = folder / "vllm-cuda.txt"
-    lock.write_text("vllm==0.32.0\ntorch==2.13.0\n")
+    lock.write_text("".join(locked(folder / "indexes" / "pypi")))
     (folder / "logs").mkdir(exist_ok=True)
     environment = {
         "PATH": "/usr/local/bin:/usr/bin:/bin",

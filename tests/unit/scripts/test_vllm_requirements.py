@@ -20,9 +20,9 @@ def test_one_version_of_vllm_for_every_device():
 
 
 def test_cuda_has_the_torch_of_the_cpu_build():
-    cpu, cuda = pinned("vllm-cpu.txt"), pinned("vllm-cuda.txt")
-    assert cuda["torch"] == cpu["torch"].removesuffix("+cpu")
-    assert cuda["transformers"] == cpu["transformers"]
+    cuda = pinned("vllm-cuda.txt")
+    assert cuda["torch"] == pinned("torch-cpu.txt")["torch"].removesuffix("+cpu")
+    assert cuda["transformers"] == pinned("vllm-cpu.txt")["transformers"]
 
 
 def test_the_rocm_index_is_that_of_the_version():
