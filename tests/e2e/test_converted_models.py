@@ -25,6 +25,12 @@ MOST_LOST = 0.02
 EASY_QUESTIONS = 200
 SCENES = 12
 PATIENCE = 600
+# What vLLM says that it takes; by anything else it would not calculate in so many bits.
+SCHEMES = {
+    "fp8": "CompressedTensorsW8A8Fp8",
+    "int8": "CompressedTensorsW8A8Int8",
+    "int4": "CompressedTensorsWNA16",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,8 +107,9 @@ def servers(
     try:
         for server in made.values():
             server.start()
-        for server in made.values():
+        for name, server in made.items():
             server.wait(patience=PATIENCE)
+            assert f"for {SCHEMES[name]}" in (logs / f"{name}.log").read_text()
         yield made
     finally:
         for server in made.values():
