@@ -6,22 +6,27 @@ stopped, restored, upgraded in vain, upgraded, uninstalled.
 
 import asyncio
 import re
-import shutil
 import subprocess
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
-from uuid import uuid4
 
 import httpx
 import pytest
-from websockets.exceptions import ConnectionClosed
 
+from tests.asking import Asking
 from tests.booted import BootedHost, environment_like, why_not
-from tests.camera_client import CameraClient, Message
-from tests.ports import free_port
+from tests.camera_client import CameraClient
+from tests.installation import (
+    OPTIONS,
+    PREFIX,
+    Installation,
+    copy_source,
+    files_of,
+    has_new_table,
+    next_release,
+    running_release,
+    users,
+)
 from tests.postgres import PostgresServer
 from tests.scenes import picture
 from tests.stack import ROOT
@@ -32,78 +37,6 @@ PICTURE = picture("red circle middle")
 QUESTION = "What do you see?"
 UNITS = ("qwen-redis", "qwen-beat", "qwen-worker", "qwen-vllm")
 DATABASE_PASSWORD = "a-database-password"
-PREFIX = "/srv/qwencam"
-OPTIONS = ("--model", "demo", "--vllm", "/srv/vllm", "--environment", "/srv/platform")
-OPTIONS += ("--prefix", PREFIX)
-
-
-def copy_source(folder: Path) -> None:
-    """Copy what belongs to the repository, so that nobody changes it meanwhile."""
-    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    files = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    for name in filter(None, files.split("\0")):
-        if (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
-
-
-class Installation:
-    """The host with a PostgreSQL beside it, and what install.sh has said."""
-
-    def __init__(self, host: BootedHost, database_url: str) -> None:
-        self.host = host
-        self.ports = [free_port(), free_port()]
-        self.database_url = database_url
-        self.output = ""
-
-    @property
-    def web_units(self) -> list[str]:
-        return [f"qwen-webrtc@{port}" for port in self.ports]
-
-    def url(self, number: int = 0) -> str:
-        return f"http://127.0.0.1:{self.ports[number]}"
-
-    def install(self, *arguments: str, check: bool = True) -> str:
-        """Run install.sh as an operator with a database of his own and a strict umask."""
-        done = self.host.run(
-            *("sh", "-c", 'umask 077; exec "$@"', "sh", "/srv/source/deploy/install.sh"),
-            *arguments,
-            check=check,
-            DATABASE_URL=self.database_url,
-        )
-        return done.stdout
-
-    def first(self, *arguments: str, check: bool = True) -> str:
-        ports = ",".join(map(str, self.ports))
-        return self.install(*OPTIONS, "--web-ports", ports, *arguments, check=check)
-
-    def token(self, number: int = 0) -> Message:
-        found = re.search(r"operator (\S+): password (\S+)", self.output)
-        assert found, self.output
-        credentials = {"username": found[1], "password": found[2]}
-        reply = httpx.post(f"{self.url(number)}/api/token", json=credentials, timeout=60)
-        assert reply.status_code == 201, reply.text
-        body: Message = reply.json()
-        return body
-
-    def main_pid(self, unit: str) -> int:
-        return int(self.host.property(unit, "MainPID"))
-
-    def wait_for(self, condition: Callable[[], bool], *, what: str, patience: float = 120) -> None:
-        deadline = time.monotonic() + patience
-        while not condition():
-            assert time.monotonic() < deadline, f"{what}\n{self.host.journal()}"
-            time.sleep(0.25)
-
-    def healthy(self) -> bool:
-        try:
-            bodies = [httpx.get(f"{self.url(n)}/health", timeout=10).json() for n in range(2)]
-        except httpx.TransportError:
-            return False
-        return all(body["status"] == "ok" for body in bodies)
-
-    def wait_until_healthy(self) -> None:
-        self.wait_for(self.healthy, what="It does not become healthy.")
 
 
 @pytest.fixture(scope="module")
@@ -124,17 +57,6 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
     finally:
         host.end()
         database.stop()
-
-
-def files_of(host: BootedHost) -> set[str]:
-    """Return all paths that are the host's own, but for what every system writes as it runs."""
-    seen = ("/srv/platform", "/srv/vllm", "/srv/source", "/srv/checkout", "/opt/python")
-    passing = ("/var/log/journal", "/var/lib/systemd", "/var/cache/ldconfig", "/etc/.pwd.lock")
-    names = ("*-", ".updated", "__pycache__")  # Backups of passwd; of units that run at the boot.
-    left_out = [f"-path {path}" for path in (*seen, *passing)] + [f"-name '{n}'" for n in names]
-    folders = "/etc /opt /srv /var /root /usr/local"
-    command = f"find {folders} \\( {' -o '.join(left_out)} \\) -prune -o -print"
-    return set(host.run("sh", "-c", command).stdout.splitlines())
 
 
 @pytest.fixture(scope="module")
@@ -329,17 +251,6 @@ async def test_a_web_server_that_is_stopped_drains(
     assert "red" in (await camera.ask(QUESTION)).get("text", "")
 
 
-def shell(installation: Installation, statement: str) -> list[str]:
-    """Run Python with Django's models there; return the words it printed."""
-    command = ("qwencam-manage", "shell", "-v", "0", "-c", statement)
-    return installation.host.run(*command).stdout.split()
-
-
-def users(installation: Installation) -> list[str]:
-    names = "print(*User.objects.values_list('username', flat=True))"
-    return shell(installation, f"from apps.accounts.models import User; {names}")
-
-
 def test_a_backup_comes_back(installation: Installation):
     backup = re.search(r"Backed up to (\S+)", installation.install("--backup"))
     assert backup
@@ -360,102 +271,11 @@ def test_a_backup_comes_back(installation: Installation):
     assert users(installation) == ["operator"]
 
 
-def next_release(folder: Path, *, version: str, broken: bool) -> None:
-    """Make the source of another release, whose migration makes a table."""
-    copy_source(folder)
-    package = folder / "qwencam_site" / "__init__.py"
-    text = re.sub(r'__version__ = ".*"', f'__version__ = "{version}"', package.read_text())
-    package.write_text(text)
-    migrations = folder / "apps" / "live_settings" / "migrations"
-    last = sorted(path.stem for path in migrations.glob("0*.py"))[-1]
-    (migrations / "9999_test.py").write_text(
-        "from django.db import migrations\n\n\nclass Migration(migrations.Migration):\n"
-        f"    dependencies = [('live_settings', '{last}')]\n"
-        "    operations = [migrations.RunSQL('CREATE TABLE of_the_next_release (id integer)')]\n"
-    )
-    if broken:
-        health = folder / "qwencam_site" / "health.py"
-        head = "async def check_redis() -> str:\n"
-        fails = f"{head}    raise CheckFailed('Broken.')\n"
-        health.write_text(health.read_text().replace(head, fails, 1))
-
-
-def running_release(installation: Installation) -> str:
-    return Path(installation.host.run("readlink", f"{PREFIX}/current").stdout.strip()).name
-
-
-def has_new_table(installation: Installation) -> bool:
-    names = "print(*connection.introspection.table_names())"
-    tables = shell(installation, f"from django.db import connection; {names}")
-    return "of_the_next_release" in tables
-
-
-class Asking:
-    """A user who asks one question after the other, whatever happens to the server."""
-
-    def __init__(self, camera: CameraClient) -> None:
-        self.camera = camera
-        self.asked: list[str] = []
-        self.closed: list[int] = []
-        self._over = asyncio.Event()
-
-    async def go_on(self) -> None:
-        """Ask until `end` is called; come back whenever the socket is closed, as the page does."""
-        while not self._over.is_set():
-            question = uuid4().hex
-            self.asked.append(question)
-            with suppress(ConnectionClosed):
-                await self.camera.send(type="chat", id=question, content=QUESTION)
-            await self._until_ended(question)
-
-    def end(self) -> None:
-        """Let the question that is being asked be the last."""
-        self._over.set()
-
-    async def _until_ended(self, question: str) -> None:
-        deadline = time.monotonic() + 120
-        while not self._heard("response", question) and not self._heard("error", question):
-            assert time.monotonic() < deadline, "A question has no end."
-            if self.camera.close_code is not None:
-                await self._come_back(question)
-            await asyncio.sleep(0.02)
-
-    async def _come_back(self, question: str) -> None:
-        self.closed.append(self.camera.close_code or 0)
-        while True:
-            try:
-                await self.camera.open_socket()
-                break
-            except (OSError, ConnectionClosed):
-                await asyncio.sleep(0.2)
-        await self.camera.drop_camera()
-        await self.camera.start_camera(PICTURE)
-        since = len(self.camera.messages)
-        await self.camera.send(type="resume", id=question, after=0)
-        known = {"id": question, "since": since}
-        told = await self.camera.wait_for("token", "queued", "response", "error", **known)
-        if told.get("error") == "unknown_question":  # It never arrived.
-            self.camera.messages.remove(told)
-            await self.camera.send(type="chat", id=question, content=QUESTION)
-
-    def _heard(self, kind: str, question: str) -> bool:
-        return any(m["type"] == kind and m.get("id") == question for m in self.camera.messages)
-
-    def ends(self) -> list[Any]:
-        """Return the text or the error of each question."""
-        found = {
-            m["id"]: m.get("text") or m.get("error")
-            for m in self.camera.messages
-            if m["type"] in {"response", "error"}
-        }
-        return [found.get(question) for question in self.asked]
-
-
 async def upgraded_while_asked(
     installation: Installation, camera: CameraClient, *arguments: str
 ) -> tuple[subprocess.CompletedProcess[str], Asking]:
     """Upgrade while somebody asks question after question."""
-    asking = Asking(camera)
+    asking = Asking(camera, question=QUESTION, picture=PICTURE)
     task = asyncio.create_task(asking.go_on())
     done = await asyncio.to_thread(installation.host.run, *arguments, check=False)
     asking.end()
