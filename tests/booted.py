@@ -38,11 +38,24 @@ def why_not() -> str:
     """Return why no host can be booted here; empty where one can."""
     if os.geteuid() != 0:
         return "Only root can boot a systemd in namespaces: run the tests as root, or in CI."
-    if "cgroup2" not in Path("/proc/self/mounts").read_text():
-        return "There are no cgroups of version 2 here, by which systemd counts its processes."
     if shutil.which("systemd-nspawn") is None:
         return "systemd-nspawn is not installed: ./scripts/test.sh installs it."
+    if subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode != 0:
+        return (
+            "This root may not make namespaces (CAP_SYS_ADMIN): run the tests outside a container."
+        )
+    if not os.access(_cgroups() or "/absent", os.W_OK):
+        return "There are no cgroups of version 2 that can be written here; systemd needs them."
     return ""
+
+
+def _cgroups() -> Path | None:
+    """Return the folder of this process's cgroup, of version 2; ``None`` where there is none."""
+    mounts = (line.split() for line in Path("/proc/self/mounts").read_text().splitlines())
+    root = next((Path(mount[1]) for mount in mounts if mount[2] == "cgroup2"), None)
+    lines = Path("/proc/self/cgroup").read_text().splitlines()
+    own = next((line.removeprefix("0::/") for line in lines if line.startswith("0::")), "")
+    return root / own if root else None
 
 
 class BootedHost:
@@ -200,12 +213,10 @@ class BootedHost:
 
 
 def new_cgroup() -> Path:
-    """Make a cgroup (version 2) below that of this process."""
-    mounts = (line.split() for line in Path("/proc/self/mounts").read_text().splitlines())
-    (root,) = {Path(mount[1]) for mount in mounts if mount[2] == "cgroup2"}
-    lines = Path("/proc/self/cgroup").read_text().splitlines()
-    own = next(line.removeprefix("0::/") for line in lines if line.startswith("0::"))
-    cgroup = root / own / f"tests-{uuid4().hex}"
+    """Make a cgroup below that of this process."""
+    own = _cgroups()
+    assert own is not None
+    cgroup = own / f"tests-{uuid4().hex}"
     cgroup.mkdir()
     return cgroup
 

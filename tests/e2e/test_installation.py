@@ -33,7 +33,7 @@ from tests.stack import ROOT
 
 pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not())
 
-PICTURE = picture("red circle middle")
+PICTURE = picture("red circle middle", width=320, height=240)
 QUESTION = "What do you see?"
 UNITS = ("qwen-redis", "qwen-beat", "qwen-worker", "qwen-vllm")
 DATABASE_PASSWORD = "a-database-password"
