@@ -53,6 +53,8 @@ need_tool turnserver coturn
 need_tool strace strace
 need_tool nginx nginx-light
 need_tool initdb postgresql
+need_tool buildah buildah
+need_tool mmdebstrap mmdebstrap
 need_tool tmux tmux
 need_tool promtool prometheus
 need_tool systemd-nspawn systemd-container
@@ -85,7 +87,7 @@ check_migrations() {
 
 stage "Format" "$bin/ruff" format --check .
 stage "Lint" "$bin/ruff" check .
-stage "Shell lint" "$bin/shellcheck" -x scripts/*.sh scripts/lib/*.sh deploy/*.sh deploy/install/*.sh .ci/run
+stage "Shell lint" "$bin/shellcheck" -x scripts/*.sh scripts/lib/*.sh deploy/*.sh deploy/install/*.sh deploy/docker/*.sh .ci/run
 stage "Types" with_keys "$bin/mypy"
 stage "Import direction" "$bin/lint-imports"
 stage "Deployment checks" check_deploy

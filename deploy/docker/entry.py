@@ -13,14 +13,6 @@ from typing import Final, NoReturn
 from deploy.docker.roles import ROLES
 
 _CELERY: Final = (sys.executable, "-m", "celery", "-A", "qwencam_site")
-_SERVERS: Final[dict[str, tuple[str, ...]]] = {
-    "web": ("scripts/start_web_server.sh",),
-    "worker": (
-        *(*_CELERY, "worker", "-Q", "inference", "-P", "threads", "-c", "32"),
-        *("--without-gossip", "--without-mingle"),
-    ),
-    "beat": (*_CELERY, "beat", "--schedule", os.environ["BEAT_SCHEDULE"], "--pidfile="),
-}
 _TERMINATED: Final = 128 + signal.SIGTERM
 
 
@@ -33,10 +25,20 @@ def main(arguments: Sequence[str]) -> None:
     role = arguments[0] if arguments else ""
     if role == "manage":
         manage(arguments[1:])
-    elif role in _SERVERS:
-        become([*_SERVERS[role], *arguments[1:]])
+    elif role in ROLES:
+        become([*server(role), *arguments[1:]])
     else:
         sys.exit(f"Say what to run: {', '.join(ROLES)} or manage COMMAND, not '{role}'.")
+
+
+def server(role: str) -> list[str]:
+    """Return the command of a server; the image says where the scheduler keeps its schedule."""
+    if role == "web":
+        return ["scripts/start_web_server.sh"]
+    if role == "beat":
+        return [*_CELERY, "beat", "--schedule", os.environ["BEAT_SCHEDULE"], "--pidfile="]
+    answering = ["-Q", "inference", "-P", "threads", "-c", "32"]
+    return [*_CELERY, "worker", *answering, "--without-gossip", "--without-mingle"]
 
 
 def become(command: Sequence[str]) -> NoReturn:
