@@ -155,7 +155,7 @@ def token(url: str) -> dict[str, Any]:
     return body
 
 
-# --- What is in it ------------------------------------------------------------------------------------
+# --- What is in it --------------------------------------------------------------------------------
 def test_it_is_what_its_labels_say(image: BuiltImage) -> None:
     labels = image.config["Labels"]
     assert labels["org.opencontainers.image.version"] == __version__
@@ -193,12 +193,12 @@ def test_its_account_may_change_nothing_in_it(image: BuiltImage) -> None:
 def test_it_is_small(image: BuiltImage, record_property: Any) -> None:
     size = sum(path.lstat().st_size for path in image.files()) / 1e6
     own = sum(p.lstat().st_size for p in (image.root / "opt").rglob("*") if p.is_file()) / 1e6
-    record_property("megabytes", f"{size:.0f}")
-    print(f"image: {size:.0f} MB, of which QwenCam: {own:.0f} MB")
+    record_property("image_megabytes", f"{size:.0f}")
+    record_property("own_megabytes", f"{own:.0f}")
     assert 0 < own < size < MOST_MEGABYTES
 
 
-# --- What it does -------------------------------------------------------------------------------------
+# --- What it does ---------------------------------------------------------------------------------
 async def test_a_question_is_answered(
     installation: Installation, stand_in: StandInModel, script: Script
 ) -> None:
@@ -296,7 +296,7 @@ def test_the_health_check_notices_one_that_hangs(
     assert container.execute("python", "-m", "deploy.docker.health").returncode == 0
 
 
-# --- How it ends --------------------------------------------------------------------------------------
+# --- How it ends ----------------------------------------------------------------------------------
 async def test_sigterm_ends_each_of_them_and_no_answer_is_lost(
     installation: Installation, stand_in: StandInModel, script: Script
 ) -> None:

@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +35,6 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model = made / "model"
     model.mkdir()
     (model / "config.json").write_text("{}")
-    options = ["--accelerator=", "--model", str(model)]
     options = ["--accelerator", "rocm", "--model", str(model), "--model-name", "a-model"]
     options += ["--host", "camera.example.org", "--address", "203.0.113.5", "--monitoring"]
     subprocess.run([made / "deploy/docker/prepare.sh", *options], check=True, capture_output=True)

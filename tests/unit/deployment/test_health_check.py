@@ -37,7 +37,7 @@ def test_a_sign_of_life_is_good_for_a_while(tmp_path: Path) -> None:
     health.check_worker(environment)
     long_ago = time.time() - health.HEARTBEAT_SECONDS - 5
     os.utime(heartbeat, (long_ago, long_ago))
-    with pytest.raises(Unwell, match="The worker has given no sign of life for 3. s"):
+    with pytest.raises(Unwell, match=r"The worker has given no sign of life for 3\d s"):
         health.check_worker(environment)
 
 
