@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -44,19 +45,14 @@ class Prometheus:
 
     def start(self, *, patience: float) -> None:
         """Start it and wait until it answers."""
-        binary = shutil.which("prometheus")
-        assert binary, "Prometheus is not installed: ./scripts/test.sh installs it."
+        assert shutil.which("prometheus"), "./scripts/test.sh installs Prometheus."
         log = self._folder / "log"
+        command = documented_command(config=self._config, data=self._folder / "data")
+        command.append(f"--web.listen-address=127.0.0.1:{self.port}")
         with log.open("wb") as output:
             self._process = subprocess.Popen(
-                [
-                    # Nothing is left behind by a test run that is killed.
-                    *("setpriv", "--pdeathsig", "KILL", "--"),
-                    binary,
-                    f"--config.file={self._config}",
-                    f"--storage.tsdb.path={self._folder / 'data'}",
-                    f"--web.listen-address=127.0.0.1:{self.port}",
-                ],
+                # Nothing is left behind by a test run that is killed.
+                ["setpriv", "--pdeathsig", "KILL", "--", *command],
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -105,6 +101,13 @@ class Prometheus:
         """Return the state of each alert that waits or fires, by name."""
         alerts = self.get("alerts")["alerts"]
         return {alert["labels"]["alertname"]: alert["state"] for alert in alerts}
+
+
+def documented_command(*, config: Path, data: Path) -> list[str]:
+    """Return how DEPLOY.md starts Prometheus, with these paths."""
+    (line,) = re.findall(r"^prometheus .+$", (ROOT / "DEPLOY.md").read_text(), re.MULTILINE)
+    line = line.replace("/etc/prometheus/prometheus.yml", str(config))
+    return shlex.split(line.replace("/var/lib/prometheus", str(data)))
 
 
 def until(look: Callable[[], Found], met: Callable[[Found], bool], *, patience: float) -> Found:

@@ -54,6 +54,16 @@ def test_promtool_finds_nothing_wrong():
     promtool("test", "rules", *sorted(MONITORING.glob("tests/*.yml")))
 
 
+def test_the_documents_set_prometheus_up(tmp_path: Path):
+    """The third command, which starts it, is how `tests.prometheus` starts it."""
+    lines = commands((ROOT / "DEPLOY.md").read_text())
+    first = next(number for number, line in enumerate(lines) if "deploy/monitoring" in line)
+    for line in lines[first : first + 2]:
+        words = shlex.split(line.replace("/etc/prometheus", str(tmp_path)), comments=True)
+        subprocess.run(words, cwd=ROOT, check=True, capture_output=True)
+    assert (tmp_path / "targets" / "web.yml").exists()
+
+
 def test_each_alert_is_seen_to_wait_to_fire_and_to_end():
     seen: dict[str, list[bool]] = {}
     for file in MONITORING.glob("tests/*.yml"):
