@@ -33,6 +33,7 @@ install_platform() {
     step "Database"
     manage "$RELEASE" migrate --verbosity 0
     OPERATOR=$(manage "$RELEASE" create_operator)
+    [[ $DRY_RUN == false ]] || say "$OPERATOR"
     link_current "$RELEASE"
     enable_units
     if [[ -n $before && $before != "$(cksum "$SETTINGS/qwencam.env")" ]]; then

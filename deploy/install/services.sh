@@ -41,7 +41,7 @@ enabled_web_units() { find "$UNITS/qwencam.target.wants" -name 'qwen-webrtc@*' -
 
 model_and_redis() {
     [[ $VLLM == none ]] || printf 'qwen-vllm.service\n'
-    [[ ! -e $SETTINGS/secrets/redis.conf ]] || printf 'qwen-redis.service\n'
+    [[ $OWN_REDIS == false && ! -e $SETTINGS/secrets/redis.conf ]] || printf 'qwen-redis.service\n'
 }
 
 enable_units() {

@@ -1,6 +1,7 @@
 # In /etc/qwencam: settings in qwencam.env, each secret in a file of its own that root alone may read.
 # shellcheck shell=bash
 
+OWN_REDIS=false # Is one made in this call? Later its configuration is there.
 SECRETS=(DJANGO_SECRET_KEY JWT_SECRET_KEY DATABASE_URL REDIS_URL VLLM_API_KEY TURN_SECRET EMAIL_HOST_PASSWORD)
 
 random_text() { head -c 48 /dev/urandom | base64 -w 0 | tr '+/' '-_'; }
@@ -48,6 +49,7 @@ write_secrets() {
         sed -i 's|^dir .*|dir /run/qwen-redis|' "$SCRATCH/redis.conf"
         write "$SETTINGS/secrets/redis.conf" 0600 <"$SCRATCH/redis.conf"
         REDIS_URL=redis://:$password@127.0.0.1:$port/0
+        OWN_REDIS=true
     fi
     keep_secret REDIS_URL "${REDIS_URL:-}"
     [[ -n ${VLLM_API_KEY:-} || $VLLM == none ]] || VLLM_API_KEY=$(random_text)
