@@ -49,6 +49,7 @@ write_secrets() {
         sed -i 's|^dir .*|dir /run/qwen-redis|' "$SCRATCH/redis.conf"
         write "$SETTINGS/secrets/redis.conf" 0600 <"$SCRATCH/redis.conf"
         REDIS_URL=redis://:$password@127.0.0.1:$port/0
+        # shellcheck disable=SC2034  # model_and_redis asks.
         OWN_REDIS=true
     fi
     keep_secret REDIS_URL "${REDIS_URL:-}"
