@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import os
 import signal
 import sys
 import time
@@ -115,13 +116,26 @@ async def look_once(scraper: Scraper, history: History, *, console: Console, as_
     return 0 if shown.health.status == "ok" else 1
 
 
+def _client() -> httpx.AsyncClient:
+    """Return a client; ends with a sentence if the environment's settings for it can't be used."""
+    try:
+        return httpx.AsyncClient()
+    except OSError as error:
+        name = os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR")
+        sentence = f"The certificates in {name} (SSL_CERT_FILE) can't be read: {error}."
+    except ValueError as error:
+        sentence = f"The environment names a proxy that can't be used: {error}."
+    sys.stderr.write(f"{sentence}\n")
+    sys.exit(2)
+
+
 async def run(
     options: argparse.Namespace, *, read_gpus: Callable[[], Sequence[Gpu]] = read_gpu_load
 ) -> int:
     """Do what was asked for; return the exit status."""
     console = Console(highlight=False)
     history = History(options.server_url)
-    async with httpx.AsyncClient() as client:
+    async with _client() as client:
         scraper = Scraper(options.server_url, client=client, read_gpus=read_gpus)
         if options.once or options.json or not console.is_terminal:
             return await look_once(scraper, history, console=console, as_json=options.json)
@@ -137,4 +151,7 @@ async def run(
 
 def main(arguments: Sequence[str]) -> int:
     """Run the monitor."""
-    return asyncio.run(run(parse_arguments(arguments)))
+    try:
+        return asyncio.run(run(parse_arguments(arguments)))
+    except KeyboardInterrupt:
+        return 130

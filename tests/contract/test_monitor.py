@@ -129,6 +129,21 @@ def test_a_server_away_is_status_1_and_bad_arguments_are_2(relay):
         assert "error:" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("SSL_CERT_FILE", "/nowhere.pem", "/nowhere.pem (SSL_CERT_FILE) can't be read"),
+        ("HTTPS_PROXY", "gopher://proxy", "a proxy that can't be used"),
+    ],
+)
+def test_an_environment_that_makes_no_sense_is_a_sentence(monkeypatch, name, value, said):
+    monkeypatch.setenv(name, value)
+    result = run("--once")
+    assert result.returncode == 2
+    assert said in result.stderr
+    assert "Traceback" not in result.stderr
+
+
 def test_the_quickstarts_address_is_found(light_stack, tmp_path):
     from deploy.monitor.cli import quickstart_url
 
