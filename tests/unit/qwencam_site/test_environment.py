@@ -151,16 +151,3 @@ def test_a_log_file_can_be_appended_to(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("X", str(tmp_path))
     with pytest.raises(ImproperlyConfigured, match="X can't be written"):
         environment.log_file("X")
-
-
-def test_the_example_names_every_setting_that_is_read():
-    read = set()
-    for line in (ROOT / "qwencam_site" / "settings.py").read_text().split("environment.")[1:]:
-        name = line.partition('"')[2].partition('"')[0]
-        read.add(name)
-    listed = {
-        line.partition("=")[0]
-        for line in (ROOT / "env.example").read_text().splitlines()
-        if "=" in line and not line.startswith("#")
-    }
-    assert read - listed == set()

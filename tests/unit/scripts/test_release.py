@@ -109,6 +109,9 @@ def test_one_version_in_every_file_that_names_it():
     assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"] == __version__
     headings = re.findall(r"^## \[(\d.*?)\]", (ROOT / "CHANGELOG.md").read_text(), re.M)
     assert headings[0] == __version__
+    for file in [*(ROOT / "deploy").glob("*.yml"), *(ROOT / "deploy").glob("docker/Dockerfile")]:
+        defaults = re.findall(r"(?:QWENCAM_|ARG )VERSION(?::-|=)([\w.]+)", file.read_text())
+        assert set(defaults) <= {__version__}, file
 
 
 def test_a_release_is_the_commit(released: Path, tmp_path: Path):
