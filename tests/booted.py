@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -30,6 +29,15 @@ _QUIET = (
     "systemd-timesyncd.service systemd-update-utmp.service systemd-user-sessions.service"
 )
 """Units of every system that nothing here needs."""
+_GUARD = """
+cat
+echo 1 >"$1/cgroup.kill"
+while [ -d "$1" ]; do
+    find "$1" -depth -type d -exec rmdir {} + 2>/dev/null
+    sleep 0.05
+done
+"""
+"""Ends the host when its standard input does: with the test, however that ends."""
 _PASSWD = "root:x:0:0:root:/root:/bin/bash\nnobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n"
 _GROUP = "root:x:0:\nshadow:x:42:\ntty:x:5:\nnogroup:x:65534:\n"
 
@@ -73,7 +81,7 @@ class BootedHost:
         if not whole and not PYTHON_HOME.is_relative_to("/usr"):
             self._binds[str(PYTHON_HOME)] = Path(sys.base_prefix)
         self._console = folder / "console"
-        self._cgroup: Path | None = None
+        self._guard: subprocess.Popen[bytes] | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._pid = 0
 
@@ -86,11 +94,13 @@ class BootedHost:
         if not self._whole:
             self._make_root()
         binds = [f"--bind-ro={source}:{target}" for target, source in self._binds.items()]
-        self._cgroup = new_cgroup()
+        cgroup = new_cgroup()
+        self._guard = subprocess.Popen(
+            ["sh", "-c", _GUARD, "sh", str(cgroup)], stdin=subprocess.PIPE, start_new_session=True
+        )
         # systemd-nspawn makes the host's cgroups below its own: two hosts must not share one.
-        enter = f'echo $$ >{self._cgroup}/cgroup.procs && exec "$@"'
-        command = ["sh", "-c", enter, "sh", "setpriv", "--pdeathsig", "KILL", "--"]
-        command += ["unshare", "--mount", "--propagation", "private"]
+        enter = f'echo $$ >{cgroup}/cgroup.procs && exec "$@"'
+        command = ["sh", "-c", enter, "sh", "unshare", "--mount", "--propagation", "private"]
         command += ["systemd-nspawn", "-D", str(self.root), "--boot", "--keep-unit"]
         command += ["--register=no", "--link-journal=no", "--console=pipe", "--quiet"]
         command += ["--resolv-conf=copy-host", *binds]
@@ -204,12 +214,13 @@ class BootedHost:
 
     def end(self) -> None:
         """Kill it with all it runs."""
-        if self._process is None or self._cgroup is None:
+        if self._guard is None or self._guard.stdin is None:
             return
-        (self._cgroup / "cgroup.kill").write_text("1")
-        self._process.wait()
-        self._process = None
-        remove_cgroup(self._cgroup)
+        self._guard.stdin.close()
+        self._guard.wait(timeout=60)
+        if self._process is not None:
+            self._process.wait()
+        self._guard = self._process = None
 
 
 def new_cgroup() -> Path:
@@ -219,19 +230,6 @@ def new_cgroup() -> Path:
     cgroup = own / f"tests-{uuid4().hex}"
     cgroup.mkdir()
     return cgroup
-
-
-def remove_cgroup(cgroup: Path) -> None:
-    """Remove it with all below it, as soon as its last process has ended."""
-    deadline = time.monotonic() + 30
-    while cgroup.exists():
-        for folder in sorted(cgroup.rglob("*/"), reverse=True):
-            with suppress(OSError):
-                folder.rmdir()
-        with suppress(OSError):
-            cgroup.rmdir()
-        assert time.monotonic() < deadline, f"Processes are left in {cgroup}."
-        time.sleep(0.05)
 
 
 def environment_like(path: str, *, root: Path, of: Path) -> dict[str, Path]:
