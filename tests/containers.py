@@ -75,15 +75,10 @@ class Container:
         """Start it; it is under way when this returns."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
+                # Whatever ends this test ends the container.
                 [
-                    "unshare",
-                    "--mount",
-                    "--pid",
-                    "--fork",
-                    "--kill-child",
-                    "sh",
-                    "-euc",
-                    self._script(),
+                    *("setpriv", "--pdeathsig=KILL", "unshare", "--mount", "--pid", "--fork"),
+                    *("--kill-child", "sh", "-euc", self._script()),
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -128,8 +123,10 @@ class Container:
         """Run a command beside its process 1, as ``docker exec`` does."""
         pid = self.first_process().pid
         return subprocess.run(
-            ["nsenter", "--target", str(pid), "--mount", "--pid", "--root", "--wd"]
-            + ["env", "-i", *self._assignments(), *self._dropped(), *command],
+            [
+                *("nsenter", "--target", str(pid), "--mount", "--pid", "--root", "--wd"),
+                *("env", "-i", *self._assignments(), *self._dropped(), *command),
+            ],
             capture_output=True,
             text=True,
             timeout=120,
@@ -145,8 +142,9 @@ class Container:
     def stop(self) -> None:
         """Kill it, unless it has ended."""
         if self._process is not None and self._process.poll() is None:
-            self._process.kill()
-            self._process.wait()
+            for first in psutil.Process(self._process.pid).children():
+                first.kill()  # Number 1 of its namespace, so all the others end with it.
+            self._process.wait(timeout=60)
 
     def _assignments(self) -> list[str]:
         return [f"{key}={value}" for key, value in self._environment.items()]
@@ -185,7 +183,10 @@ class Container:
             "umount -l /mnt",
             f"cd {shlex.quote(self._service.get('working_dir') or self._image['WorkingDir'])}",
             shlex.join(
-                ["exec", "env", "-i", *self._assignments(), *self._dropped(), *self._command()]
+                [
+                    *("exec", "env", "-i", *self._assignments()),
+                    *(*self._dropped(), "--pdeathsig=KILL", *self._command()),
+                ]
             ),
         ]
         return "\n".join(lines)

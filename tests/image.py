@@ -18,6 +18,7 @@ _PACKAGES = ("ca-certificates", "python3", "python3-venv")
 _SUITE = "bookworm"
 _MIRROR = "http://deb.debian.org/debian"
 _BASE = "localhost/qwencam-base:test"
+_LOCAL = re.compile(r"(?:^|\s)(?:file://)?(/\S+)")
 _IMAGE = "localhost/qwencam:test"
 
 
@@ -51,14 +52,12 @@ def pip_mounts(folder: Path) -> list[str]:
         if key in wanted:
             text: str = ast.literal_eval(value)
             lines.append(f"{key} = {text}")
-            places |= {
-                match[0] for match in re.findall(r"(?<![\w:/])(?:file://)?((/[\w.-]+)+)", text)
-            }
+            places |= set(_LOCAL.findall(text))
     conf = folder / "pip.conf"
     conf.write_text("\n".join(dict.fromkeys(lines)) + "\n")
     conf.chmod(0o644)
-    # Parents only: a mount inside another one is made in the first one's source.
-    places = {place for place in places if Path(place).exists()}
+    # An index on disk points to files beside it.
+    places = {re.sub("/simple/?$", "", place) for place in places if Path(place).exists()}
     return [f"--volume={conf}:/etc/pip.conf:ro", *(f"--volume={p}:{p}:ro" for p in sorted(places))]
 
 

@@ -71,10 +71,11 @@ def check_beat(environment: Mapping[str, str]) -> None:
 
 
 def _written(file: Path, *, within: float, what: str) -> None:
-    try:
-        age = time.time() - file.stat().st_mtime
-    except OSError as error:
-        raise Unwell(f"{what} has not given a sign of life yet.") from error
+    # A database's library may add to the name, and write several files.
+    times = [path.stat().st_mtime for path in file.parent.glob(f"{file.name}*")]
+    if not times:
+        raise Unwell(f"{what} has not given a sign of life yet.")
+    age = time.time() - max(times)
     if age > within:
         raise Unwell(f"{what} has given no sign of life for {age:.0f} s.")
 
