@@ -16,8 +16,8 @@ try:
     from deploy.benchmark.cli import main
 except ImportError as missing:
     sys.exit(
-        f"{missing.name} is missing: "
-        ".venv/bin/python -m pip install -r deploy/requirements/benchmark.txt installs it."
+        f"{missing.name} is missing: .venv/bin/python -m pip install --no-deps "
+        "-r deploy/requirements/benchmark.txt installs it."
     )
 
 if __name__ == "__main__":

@@ -12,7 +12,10 @@ FIGURES = (
     "platform_share_of_first_token_ms",
     "platform_share_of_answer_ms",
 )
-NO_PLOTS = "No plots: .venv/bin/pip install -r deploy/requirements/benchmark.txt gives matplotlib."
+NO_PLOTS = (
+    "No plots: .venv/bin/pip install --no-deps -r deploy/requirements/benchmark.txt "
+    "gives matplotlib."
+)
 
 
 def write(results: dict[str, Any], folder: Path) -> list[Path]:
