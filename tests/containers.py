@@ -116,8 +116,7 @@ class Container:
     def healthcheck(self) -> subprocess.CompletedProcess[str]:
         """Run its health check once, in it and as its account."""
         kind, *command = self._service["healthcheck"]["test"]
-        assert kind == "CMD", kind
-        return self.execute(*command)
+        return self.execute(*(["sh", "-c"] if kind == "CMD-SHELL" else []), *command)
 
     def execute(self, *command: str) -> subprocess.CompletedProcess[str]:
         """Run a command beside its process 1, as ``docker exec`` does."""

@@ -90,12 +90,17 @@ class BuiltImage:
         policy.write_text('{"default": [{"type": "insecureAcceptAnything"}]}')
         registries = self.folder / "registries.conf"
         registries.write_text("unqualified-search-registries = []\n")
-        options = [f"--registries-conf={registries}", "--storage-driver=vfs"]
+        options = [f"--registries-conf={registries}", f"--storage-driver={self._driver()}"]
         ran = subprocess.run(
             ["buildah", *storage, *options, *arguments], capture_output=True, text=True, timeout=900
         )
         assert ran.returncode == 0, ran.stdout[-4000:] + ran.stderr[-4000:]
         return ran.stdout.strip()
+
+    def _driver(self) -> str:
+        """Overlays copy nothing, but can't be made on an overlay, as roots of containers are."""
+        kind = subprocess.check_output(["stat", "-f", "-c", "%T", self.folder], text=True)
+        return "vfs" if "overlay" in kind else "overlay"
 
     def _build(self) -> None:
         base = self.buildah("from", "scratch")
@@ -122,4 +127,7 @@ class BuiltImage:
         if self._container:
             self.buildah("umount", self._container)
             self._container = ""
+        for line in Path("/proc/mounts").read_text().splitlines():
+            if line.split()[1].startswith(f"{self.folder}/"):
+                subprocess.run(["umount", "--lazy", line.split()[1]], check=True)
         shutil.rmtree(self.folder)

