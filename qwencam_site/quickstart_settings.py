@@ -25,12 +25,12 @@ def settings_file(data_dir: str | Path) -> Path:
 
 def keep(root: Path, *, data_dir: Path, environment: MutableMapping[str, str]) -> None:
     """Write every setting that ``env.example`` names and the environment has."""
-    names = SETTING.findall((root / "env.example").read_text(encoding="utf-8"))
-    kept = {name: environment[name] for name in names if environment.get(name)}
+    kept = {name: environment[name] for name in _names(root) if environment.get(name)}
     file = settings_file(data_dir)
     partial = file.with_suffix(".partial")
-    partial.touch(mode=0o600)
-    partial.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+    partial.unlink(missing_ok=True)  # Never into a file that somebody else has made.
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
+        json.dump(kept, opened, indent=2)
     partial.replace(file)
 
 
@@ -38,14 +38,21 @@ def adopt(root: Path, *, environment: MutableMapping[str, str]) -> None:
     """Take the kept settings into an environment that names no secret key, what it says winning."""
     if environment.get(_KEY) or environment.get(f"{_KEY}_FILE") or _configured(root / ".env"):
         return
+    file = settings_file(environment.get("DATA_DIR") or root / "var")
     try:
-        kept = json.loads(
-            settings_file(environment.get("DATA_DIR") or root / "var").read_text(encoding="utf-8")
-        )
+        if file.stat().st_uid != os.geteuid():  # Somebody else's are no settings of ours.
+            return
+        kept = json.loads(file.read_text(encoding="utf-8"))
+        known = set(_names(root))
     except (OSError, ValueError):  # None was started here, or this user may not read it.
         return
-    for name, value in kept.items():
-        environment.setdefault(name, value)
+    for name, value in kept.items() if isinstance(kept, dict) else ():
+        if name in known and isinstance(value, str):
+            environment.setdefault(name, value)
+
+
+def _names(root: Path) -> list[str]:
+    return SETTING.findall((root / "env.example").read_text(encoding="utf-8"))
 
 
 def _configured(dotenv: Path) -> bool:

@@ -55,6 +55,8 @@ export DATA_DIR
 # One instance per data folder. The lock goes with this process, however it ends.
 { (umask 077 && mkdir -p "$DATA_DIR/run" "$LOG_DIR") && touch "$DATA_DIR/run/lock"; } \
     2>/dev/null || fail "DATA_DIR can't be written: $DATA_DIR."
+need_own_folder "$DATA_DIR" 002
+need_own_folder "$DATA_DIR/run" 022
 exec 9<"$DATA_DIR/run/lock"
 flock -n 9 ||
     fail "QwenCam is already running with the data in $DATA_DIR: end that one, or choose another DATA_DIR."

@@ -83,6 +83,15 @@ def ensure(files: Files, *, names: Names, now: datetime | None = None) -> bool:
     return renewed
 
 
+def signed(names: Names) -> list[str]:
+    """Return the names that certificates are for: not those of one label, but for localhost.
+
+    What an authority may sign includes all below it, so a host called ``dev`` would have the whole
+    of that top-level domain.
+    """
+    return [name for name in names.dns if "." in name or name == "localhost"]
+
+
 def fingerprint(certificate: Path) -> str:
     """Return the SHA-256 fingerprint of a PEM certificate, as browsers and phones show it."""
     der = x509.load_pem_x509_certificate(certificate.read_bytes()).public_bytes(
@@ -119,14 +128,17 @@ def _replace(file: Path, content: bytes, *, mode: int) -> None:
 
 def _authority_is_good(certificate: x509.Certificate, names: Names, *, now: datetime) -> bool:
     """Whether it lasts, and may sign for all these names."""
-    limits = certificate.extensions.get_extension_for_class(x509.NameConstraints).value
+    try:
+        limits = certificate.extensions.get_extension_for_class(x509.NameConstraints).value
+    except x509.ExtensionNotFound:
+        return False
     subtrees = limits.permitted_subtrees or []
     networks = [each.value for each in subtrees if isinstance(each, x509.IPAddress)]
     domains = [each.value for each in subtrees if isinstance(each, x509.DNSName)]
     return (
         certificate.not_valid_after_utc - now > timedelta(days=RENEW_DAYS)
         and all(_within(address, networks) for address in names.addresses)
-        and all(_under(name, domains) for name in names.dns)
+        and all(_under(name, domains) for name in signed(names))
     )
 
 
@@ -154,7 +166,7 @@ def _site_is_good(
     return certificate.not_valid_after_utc - now > timedelta(days=RENEW_DAYS) and (
         set(told.get_values_for_type(x509.DNSName)),
         set(told.get_values_for_type(x509.IPAddress)),
-    ) == (set(names.dns), set(names.addresses))
+    ) == (set(signed(names)), set(names.addresses))
 
 
 def _make_authority(names: Names, *, now: datetime) -> _Pair:
@@ -162,8 +174,7 @@ def _make_authority(names: Names, *, now: datetime) -> _Pair:
     subject = _name(f"QwenCam on {names.dns[1]}" if len(names.dns) > 1 else "QwenCam")
     others = [each for each in names.addresses if not _within(each, PRIVATE)]
     networks = [*PRIVATE, *(ip_network(each) for each in others)]
-    domains = dict.fromkeys([*names.dns, "local"])
-    permitted: list[x509.GeneralName] = [x509.DNSName(domain) for domain in domains]
+    permitted: list[x509.GeneralName] = [x509.DNSName(name) for name in signed(names)]
     permitted += [x509.IPAddress(network) for network in networks]
     usage = x509.KeyUsage(
         digital_signature=False,
@@ -188,7 +199,7 @@ def _make_authority(names: Names, *, now: datetime) -> _Pair:
 
 def _make_site(names: Names, *, by: _Pair, now: datetime) -> _Pair:
     key = ec.generate_private_key(ec.SECP256R1())
-    alternatives: list[x509.GeneralName] = [x509.DNSName(name) for name in names.dns]
+    alternatives: list[x509.GeneralName] = [x509.DNSName(name) for name in signed(names)]
     alternatives += [x509.IPAddress(address) for address in names.addresses]
     issuer, signer = by
     signed_by = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key())

@@ -12,8 +12,11 @@ load_or_make_secrets() {
         done >"$1.partial"
         mv "$1.partial" "$1"
     fi
+    need_own_file "$1"
     while IFS='=' read -r name value; do
-        [[ -n ${!name:-} ]] || export "$name=$value"
+        case $name in
+            DJANGO_SECRET_KEY | JWT_SECRET_KEY | REDIS_PASSWORD) [[ -n ${!name:-} ]] || export "$name=$value" ;;
+        esac
     done <"$1"
 }
 
@@ -49,6 +52,7 @@ public_url() {
 set_up_https() {
     [[ -z ${SSL_CERT_PATH:-}${SSL_KEY_PATH:-} ]] || return 0
     local folder=$DATA_DIR/https
+    [[ ! -e $folder ]] || need_own_folder "$folder" 022
     LAN_ADDRESS=$("$PYTHON" -m deploy.local_authority make "$folder") || exit 1
     export SSL_CERT_PATH=$folder/site.crt SSL_KEY_PATH=$folder/site.key
     export LOCAL_AUTHORITY_CERT=$folder/authority.crt

@@ -39,3 +39,16 @@ free_port() {
     while port_in_use "$port"; do port=$((port + 1)); done
     printf '%s\n' "$port"
 }
+
+# Keys are read from these, so nobody else may have put them there.
+# need_own_folder FOLDER MODES: it is this user's, and without these rights of others (octal).
+need_own_folder() {
+    [[ -O $1 && ! -L $1 ]] || fail "$1 belongs to somebody else: choose another DATA_DIR."
+    ((8#$(stat -c %a "$1") & 8#$2)) || return 0
+    fail "Others can write to $1: chmod go-w it, or choose another DATA_DIR."
+}
+
+# need_own_file FILE
+need_own_file() {
+    [[ -O $1 && -f $1 && ! -L $1 ]] || fail "$1 belongs to somebody else: choose another DATA_DIR."
+}

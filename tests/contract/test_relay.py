@@ -29,7 +29,7 @@ def session(place: str, *, secret: str = SECRET, now: float | None = None) -> di
     return ice_servers_for(uuid4(), servers=servers, turn_secret=secret, now=moment)[0]
 
 
-async def bind(place: str, told: dict[str, Any], *, peer: str) -> int:
+async def bind(place: str, told: dict[str, Any], *, peer: str, transport: str = "udp") -> int:
     """Allocate a relay and bind a channel to a peer; return 0, or the code of the refusal."""
     host, _, port = place.rpartition(":")
     try:
@@ -38,6 +38,7 @@ async def bind(place: str, told: dict[str, Any], *, peer: str) -> int:
             server_addr=(host, int(port)),
             username=told["username"],
             password=told["credential"],
+            transport=transport,
         )
     except stun.TransactionFailed as refusal:
         return int(refusal.response.attributes["ERROR-CODE"][0])
@@ -56,6 +57,21 @@ async def test_it_relays_to_the_platform_and_nowhere_else(coturn: Coturn):
     assert await bind(coturn.place, told, peer="127.0.0.1") == 0
     for peer in ("127.0.0.2", "192.168.0.1", "10.0.0.1", "198.51.100.7", "169.254.169.254"):
         assert await bind(coturn.place, told, peer=peer) == 403, peer
+
+
+async def test_it_relays_no_tcp(coturn: Coturn, monkeypatch: pytest.MonkeyPatch):
+    told = session(coturn.place)
+    assert await bind(coturn.place, told, peer="127.0.0.1", transport="tcp") == 0
+    monkeypatch.setattr("aioice.turn.UDP_TRANSPORT", 6 << 24)  # RFC 6062: TCP to the peer, too.
+    host, _, port = coturn.place.rpartition(":")
+    with pytest.raises(stun.TransactionFailed):
+        await create_turn_endpoint(
+            asyncio.DatagramProtocol,
+            server_addr=(host, int(port)),
+            username=told["username"],
+            password=told["credential"],
+            transport="tcp",
+        )
 
 
 async def test_it_relays_for_sessions_only(coturn: Coturn):

@@ -77,6 +77,7 @@ def configuration(folder: Path, *, web: int, port: int, plain: int) -> str:
         f"/etc/ssl/{SITE}.pem": f"{folder}/site.pem",
         f"/etc/ssl/private/{SITE}.key": f"{folder}/site.key",
         "/var/log/nginx/qwencam.log": f"{folder}/access.log",
+        "/var/log/nginx/error.log": f"{folder}/error.log",
         # The second one is away: what it is asked goes to the first.
         "server 127.0.0.1:8000;": f"server 127.0.0.1:{web}; server 127.0.0.1:{free_port()};",
     }
@@ -230,7 +231,7 @@ def test_nothing_can_be_uploaded_nor_reaches_the_platform(site: Site, path: str)
             assert "X-Frame-Options" not in refused.headers  # The platform has not seen it.
         for body in (
             {"files": {"a": b"x"}},
-            {"content": b"x", "headers": {"Content-Type": "image/png"}},
+            {"content": b"x", "headers": {"Content-Type": "application/zip"}},
         ):
             refused = visitor.post("/account", **body)
             assert (refused.status_code, refused.json()["error"]) == (403, "uploads_forbidden")
@@ -258,8 +259,11 @@ def test_the_log_keeps_no_secret_link(site: Site):
     with site.visitor() as visitor:
         visitor.get("/invitation/a-secret-token")
         visitor.get("/password-reset/xyz/another-secret")
+        visitor.get("/%69nvitation/a-secret-in-disguise")
         visitor.get("/api/schema?a-query")
-    lines = (site.folder / "access.log").read_text()
+    with site.visitor(plain=True) as visitor:
+        visitor.get("/invitation/a-plain-secret")
+    lines = "".join(log.read_text() for log in site.folder.glob("*.log"))
     assert "secret" not in lines
     assert "a-query" not in lines
     assert "GET /invitation/..." in lines

@@ -55,7 +55,8 @@ def test_what_the_authority_may_not_sign_needs_a_new_one(files):
     ensure(files, names=LAN)
     assert ensure(files, names=moved(LAN, "203.0.113.5"))
     assert not ensure(files, names=moved(LAN, "203.0.113.5"))
-    assert ensure(files, names=Names(dns=(*LAN.dns, "elsewhere"), addresses=LAN.addresses))
+    more = Names(dns=(*LAN.dns, "elsewhere.example"), addresses=LAN.addresses)
+    assert ensure(files, names=more)
 
 
 def test_the_authority_is_for_this_machine_only(files):
@@ -65,7 +66,7 @@ def test_the_authority_is_for_this_machine_only(files):
     assert limits.critical
     permitted = limits.value.permitted_subtrees or []
     names = {each.value for each in permitted if isinstance(each, x509.DNSName)}
-    assert names == {"localhost", "den", "den.local", "local"}
+    assert names == {"localhost", "den.local"}
     networks = [each.value for each in permitted if isinstance(each, x509.IPAddress)]
     assert not any(network.is_global for network in networks)
     basic = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
@@ -83,6 +84,13 @@ def test_certificates_are_renewed_before_they_expire(files, days, site_is_new, a
     assert ensure(files, names=LAN, now=now + timedelta(days=days)) is authority_is_new
     assert (files.authority.read_bytes() != authority) is authority_is_new
     assert (files.site.read_bytes() != site) is site_is_new
+
+
+def test_an_authority_without_limits_is_replaced(files, tmp_path):
+    ensure(files, names=LAN)
+    files.authority.write_bytes(files.site.read_bytes())
+    files.authority_key.write_bytes(files.site_key.read_bytes())
+    assert ensure(files, names=LAN)
 
 
 @pytest.mark.parametrize("name", ["authority.key", "authority.crt"])

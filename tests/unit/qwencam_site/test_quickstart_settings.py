@@ -65,3 +65,34 @@ def test_without_a_quickstart_nothing_is_adopted(root, content):
     environment: dict[str, str] = {}
     adopt(root, environment=environment)
     assert environment == {}
+
+
+def test_only_settings_are_adopted(root):
+    kept(root, A="2")
+    hostile = {**KEYS, "LD_PRELOAD": "/tmp/x.so", "A": 7, "B": "3"}
+    settings_file(root / "var").write_text(json.dumps(hostile))
+    environment: dict[str, str] = {}
+    adopt(root, environment=environment)
+    assert environment == {**KEYS, "B": "3"}
+    for content in ("[1]", "7", '"text"'):
+        settings_file(root / "var").write_text(content)
+        environment = {}
+        adopt(root, environment=environment)
+        assert environment == {}
+
+
+def test_nothing_of_somebody_elses_is_adopted(root, monkeypatch):
+    kept(root, A="2")
+    monkeypatch.setattr("os.geteuid", lambda: 12345)
+    environment: dict[str, str] = {}
+    adopt(root, environment=environment)
+    assert environment == {}
+
+
+def test_settings_are_written_into_no_file_that_was_there(root):
+    trap = settings_file(root / "var").with_suffix(".partial")
+    trap.touch(mode=0o666)
+    with trap.open() as seen_by_others:
+        kept(root, A="2")
+        assert seen_by_others.read() == ""
+    assert stat.S_IMODE(settings_file(root / "var").stat().st_mode) == 0o600

@@ -83,6 +83,42 @@ def test_a_data_folder_that_cannot_be_made(tmp_path):
     assert said == f"DATA_DIR can't be created: {tmp_path / 'file' / 'data'}."
 
 
+def test_a_data_folder_that_others_can_write(tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    data.chmod(0o777)
+    said = refusal(data)
+    assert said == f"Others can write to {data}: chmod go-w it, or choose another DATA_DIR."
+    data.chmod(0o755)
+    (data / "run").chmod(0o775)  # Made by the first call.
+    assert refusal(data).startswith(f"Others can write to {data}/run: ")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives a folder to another user")
+def test_a_data_folder_of_somebody_else(tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    os.chown(data, 12345, 12345)
+    assert refusal(data) == f"{data} belongs to somebody else: choose another DATA_DIR."
+
+
+def test_keys_are_read_and_nothing_else(tmp_path):
+    """Of a file that somebody has put where the made-up keys are kept."""
+    (tmp_path / "env").write_text("JWT_SECRET_KEY=kept\nx[$(touch hostile)]=1\nLD_PRELOAD=x.so\n")
+    parts = "source scripts/lib/say.sh; source scripts/lib/preflight.sh; "
+    parts += "source scripts/lib/demo_settings.sh; "
+    shown = 'echo "$JWT_SECRET_KEY ${LD_PRELOAD:-unset}"'
+    done = subprocess.run(
+        ["bash", "-euc", f"{parts} load_or_make_secrets {tmp_path / 'env'}; {shown}"],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.stdout, done.stderr) == ("kept unset\n", "")
+    assert not (ROOT / "hostile").exists()
+
+
 def test_a_second_instance_with_the_same_data(tmp_path):
     (tmp_path / "run").mkdir()
     with (tmp_path / "run" / "lock").open("w") as held:
