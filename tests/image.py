@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
@@ -42,7 +43,7 @@ def pip_mounts(folder: Path) -> list[str]:
     They are mounts, so nothing of them is left in a layer.
     """
     listed = subprocess.run(
-        ["python3", "-m", "pip", "config", "list"], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=True
     ).stdout
     wanted = {"index-url", "extra-index-url", "find-links", "cert", "proxy", "trusted-host"}
     lines, places = ["[global]"], set()
