@@ -9,8 +9,15 @@ import os
 import sys
 from pathlib import Path
 
-from django.core.exceptions import ImproperlyConfigured
-from django.core.management import execute_from_command_line
+try:
+    from django.core.exceptions import ImproperlyConfigured
+    from django.core.management import execute_from_command_line
+except ModuleNotFoundError:
+    # The system's Python: the platform's own is the one to go on with.
+    python = Path(__file__).resolve().parent / ".venv" / "bin" / "python"
+    if not python.exists() or Path(sys.prefix) == python.parent.parent:
+        sys.exit("Django is not installed here: ./scripts/quickstart.sh installs it into .venv.")
+    os.execv(python, [str(python), *sys.argv])  # noqa: S606 -- no shell wanted
 
 from qwencam_site import quickstart_settings
 

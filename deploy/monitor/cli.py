@@ -49,9 +49,10 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def quickstart_url(root: Path) -> str | None:
-    """Return where this checkout's quickstart is; None if none runs in its default folder."""
+    """Return where this checkout's quickstart is; None if none runs in DATA_DIR, or var."""
+    data = Path(os.environ.get("DATA_DIR") or root / "var")
     with suppress(OSError, ValueError, KeyError, TypeError):
-        return str(json.loads((root / "var" / "run" / "quickstart.json").read_text())["url"])
+        return str(json.loads((data / "run" / "quickstart.json").read_text())["url"])
     return None
 
 

@@ -104,6 +104,6 @@ def check_scheduler(now: datetime | None = None) -> Finding:
     if overdue:
         return warning(
             f"{overdue} idle session{'s are' if overdue > 1 else ' is'} overdue.",
-            mend="Start the scheduler (celery -A qwencam_site beat) and an inference worker.",
+            mend="Start scheduler and worker: DEPLOY.md has celery's command lines.",
         )
     return ok("no idle session is overdue")

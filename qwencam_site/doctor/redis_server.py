@@ -153,7 +153,7 @@ def check_workers(url: str, *, patience: float) -> Finding:
     if not names:
         return failed(
             f"None has reported within {presence.WORKER_LOST_SECONDS:g} s.",
-            mend="Start one: celery -A qwencam_site worker -Q inference -P threads -c 16.",
+            mend="Start one: DEPLOY.md has celery's command line.",
         )
     return ok(f"{len(names)} up: {', '.join(sorted(names))}")
 

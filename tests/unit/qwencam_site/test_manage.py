@@ -52,3 +52,19 @@ def test_a_command_that_works_still_does():
     done = manage("issue_token", "--help")
     assert (done.returncode, done.stderr) == (0, "")
     assert "Examples:" in done.stdout
+
+
+def test_the_systems_python_goes_on_with_the_platforms(tmp_path):
+    """`-S` and another prefix play a Python that has no Django."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").symlink_to(Path(sys.executable).resolve())
+    done = subprocess.run(
+        [tmp_path / "bin" / "python", "-S", "manage.py", "issue_token", "--help"],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], **KEYS},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Examples:" in done.stdout

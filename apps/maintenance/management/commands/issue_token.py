@@ -1,6 +1,5 @@
 """`manage.py issue_token`: a camera session for a user, without the user's password."""
 
-import os
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -29,7 +28,7 @@ class Command(MaintenanceCommand):
             "--base-url",
             type=argument(_socket_base),
             dest="socket_base",
-            default=_default_base(),
+            default=settings.PUBLIC_URL,
             metavar="URL",
             help="where the platform is reached, for ws_url (default: %(default)s)",
         )
@@ -48,11 +47,6 @@ class Command(MaintenanceCommand):
             return
         for name in ("session_id", "access", "refresh", "expires_in", "ws_url"):
             self.stdout.write(f"{name:<10}  {told[name]}")
-
-
-def _default_base() -> str:
-    scheme = "https" if settings.HTTPS_ENABLED else "http"
-    return f"{scheme}://localhost:{os.environ.get('PORT') or 8000}"
 
 
 def _socket_base(url: str) -> str:

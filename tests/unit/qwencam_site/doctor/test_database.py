@@ -86,4 +86,4 @@ def test_a_scheduler_that_stands_still(db):
     assert check_scheduler(session.last_active_at + idle + timedelta(seconds=90)).status == "ok"
     finding = check_scheduler(session.last_active_at + idle + timedelta(seconds=150))
     assert finding.status == "warning"
-    assert "beat" in finding.mend
+    assert "scheduler" in finding.mend
