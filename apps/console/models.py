@@ -48,7 +48,8 @@ class AuditEntries(models.QuerySet["AuditEntry"]):
 
     def purge(self, *, before: datetime) -> int:
         """Deletes what is older than the operator keeps records; the one way to do so."""
-        with transaction.atomic(using=self.db):
+        # PostgreSQL knows a row written after a savepoint by another transaction's number.
+        with transaction.atomic(using=self.db, savepoint=False):
             permit = AuditPurge.objects.using(self.db).create(before=before)
             deleted = super().filter(at__lt=before)._raw_delete(self.db)
             permit.delete()
@@ -101,10 +102,12 @@ class AuditPurge(models.Model):
     """Permits the transaction that writes it to delete entries older than `before`.
 
     The triggers look for one. It is deleted in the same transaction, so no other connection ever
-    sees it.
+    sees it. One that is left behind by hand permits nothing: on SQLite from a minute after it was
+    `made`. Nor does one whose `before` lies in the future.
     """
 
     before = models.DateTimeField()
+    made = models.DateTimeField(default=timezone.now)
 
     class Meta:
         default_permissions = ()

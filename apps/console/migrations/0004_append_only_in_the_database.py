@@ -1,9 +1,11 @@
 """Refuses changes of the audit in the database: by triggers, on SQLite and on PostgreSQL.
 
-What may be deleted is what a row of `AuditPurge` in the same transaction permits. On SQLite a later
-migration that makes the table anew drops its triggers: it must make them again.
+What may be deleted is what a row of `AuditPurge` in the same transaction permits; on SQLite, which
+can't tell transactions, one that was made within the last minute. On SQLite a later migration that
+makes the table anew drops its triggers: it must make them again.
 """
 
+import django.utils.timezone
 from django.db import migrations, models
 
 ENTRIES = 'console_auditentry'
@@ -11,6 +13,8 @@ PERMITS = 'console_auditpurge'
 REFUSED = 'The audit is append-only: %s'
 NO_UPDATE = REFUSED % 'no entry is changed.'
 NO_DELETE = REFUSED % 'only manage.py purge_records deletes entries.'
+# As Django writes a moment there, without the fraction.
+FORMAT = '%Y-%m-%d %H:%M:%S'
 
 SQLITE = (
     f"""
@@ -19,7 +23,12 @@ SQLITE = (
     """,
     f"""
     CREATE TRIGGER {ENTRIES}_no_delete BEFORE DELETE ON {ENTRIES}
-    WHEN NOT EXISTS (SELECT 1 FROM {PERMITS} WHERE OLD.at < before)
+    WHEN NOT EXISTS (
+        SELECT 1 FROM {PERMITS} WHERE OLD.at < before
+        AND before <= strftime('{FORMAT}', 'now', '+1 second')
+        AND made BETWEEN strftime('{FORMAT}', 'now', '-1 minute')
+            AND strftime('{FORMAT}', 'now', '+1 second')
+    )
     BEGIN SELECT RAISE(ABORT, '{NO_DELETE}'); END
     """,
     # INSERT OR REPLACE deletes the row before without its delete trigger.
@@ -34,19 +43,30 @@ SQLITE_BACK = tuple(
 )
 POSTGRESQL = (
     f"""
-    CREATE FUNCTION {ENTRIES}_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+    CREATE FUNCTION {ENTRIES}_refuse() RETURNS trigger LANGUAGE plpgsql
+    -- Whoever calls it can have tables, functions and operators of these names in other schemas.
+    SET search_path = pg_catalog, pg_temp AS $$
+    DECLARE
+        found boolean;
     BEGIN
         IF TG_OP = 'UPDATE' THEN
             RAISE EXCEPTION '{NO_UPDATE}';
         END IF;
         IF TG_OP = 'TRUNCATE' THEN
             -- What is empty loses nothing: `manage.py flush` truncates all tables.
-            IF EXISTS (SELECT 1 FROM {ENTRIES}) THEN
+            EXECUTE format('SELECT EXISTS (SELECT 1 FROM %I.%I)', TG_TABLE_SCHEMA, TG_TABLE_NAME)
+                INTO found;
+            IF found THEN
                 RAISE EXCEPTION '{NO_DELETE}';
             END IF;
             RETURN NULL;
         END IF;
-        IF NOT EXISTS (SELECT 1 FROM {PERMITS} WHERE OLD.at < before) THEN
+        EXECUTE format(
+            'SELECT EXISTS (SELECT 1 FROM %I.{PERMITS} WHERE $1 < before'
+            ' AND before <= clock_timestamp() AND xmin = pg_current_xact_id()::xid)',
+            TG_TABLE_SCHEMA
+        ) INTO found USING OLD.at;
+        IF NOT found THEN
             RAISE EXCEPTION '{NO_DELETE}';
         END IF;
         RETURN OLD;
@@ -95,6 +115,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('before', models.DateTimeField()),
+                ('made', models.DateTimeField(default=django.utils.timezone.now)),
             ],
             options={
                 'default_permissions': (),

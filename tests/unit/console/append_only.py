@@ -47,6 +47,46 @@ def sql(statement: str) -> str:
     return outcome(run)
 
 
+def permit(*, before: datetime, age: timedelta = timedelta(0)) -> None:
+    """A permit as somebody may leave it behind, committed."""
+    AuditPurge.objects.create(before=before, made=NOW - age)
+
+
+def forged_permits() -> Iterator[tuple[str, object]]:
+    """Permits that permit nothing."""
+    permit(before=datetime.now(UTC) + timedelta(days=1))
+    yield "delete with a permit for the future", sql(f"DELETE FROM {TABLE}")
+    AuditPurge.objects.all().delete()
+    if connection.vendor == "sqlite":
+        permit(before=NOW, age=timedelta(minutes=2))
+        permit(before=NOW, age=timedelta(days=-1))
+    else:
+        permit(before=NOW)
+    yield "delete with a permit left behind", sql(f"DELETE FROM {TABLE} WHERE subject = 'old'")
+    AuditPurge.objects.all().delete()
+
+
+def lesser_role() -> Iterator[tuple[str, object]]:
+    """What a role tries that may delete entries but write no permits."""
+    if connection.vendor == "sqlite":
+        return
+    permits = AuditPurge._meta.db_table
+    for statement in (
+        "CREATE ROLE lesser",
+        f"GRANT SELECT, DELETE, TRUNCATE ON {TABLE} TO lesser",
+        f"GRANT SELECT ON {permits} TO lesser",
+        "SET ROLE lesser",
+        f"CREATE TEMP TABLE {permits} (before timestamptz)",
+        f"INSERT INTO {permits} VALUES ('infinity'), (now())",
+        f"CREATE TEMP TABLE {TABLE} ()",
+    ):
+        assert sql(statement) == "done", statement
+    yield "delete by a permit of its own", sql(f"DELETE FROM public.{TABLE}")
+    yield "truncate behind a table of its own", sql(f"TRUNCATE public.{TABLE}")
+    for statement in ("RESET ROLE", f"DROP TABLE pg_temp.{permits}, pg_temp.{TABLE}"):
+        assert sql(statement) == "done", statement
+
+
 def command(*arguments: str) -> str:
     return outcome(lambda: call_command(*arguments, stdout=StringIO(), verbosity=0))
 
@@ -78,6 +118,8 @@ def story() -> Iterator[tuple[str, object]]:
     yield "replace", sql(" ".join(replace))
     yield "truncate", sql(f"TRUNCATE {TABLE}") if connection.vendor == "postgresql" else None
     yield "flush", command("flush", "--no-input")
+    yield from forged_permits()
+    yield from lesser_role()
     yield "kept", subjects()
     yield "purge", command("purge_records", "--older-than", "30d")
     yield "after the purge", subjects()[:2]
