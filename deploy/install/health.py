@@ -4,6 +4,7 @@
 """
 
 import argparse
+import http.client
 import json
 import ssl
 import sys
@@ -26,21 +27,22 @@ def well(url: str, *, host: str) -> set[str]:
     request = urllib.request.Request(url, headers={"Host": host} if host else {})  # noqa: S310
     try:
         with _DIRECT.open(request, timeout=ANSWER_SECONDS) as reply:
-            body = json.load(reply)
+            body = _body(reply)
     except urllib.error.HTTPError as error:
         body = _body(error)
-    except (OSError, ValueError):
+    except (OSError, http.client.HTTPException):
         return set()
     checks: dict[str, Any] = body.get("checks", {})
     return {name for name, check in checks.items() if check["status"] == "ok"}
 
 
-def _body(error: urllib.error.HTTPError) -> dict[str, Any]:
+def _body(reply: Any) -> dict[str, Any]:
+    """Return what was answered, nothing if it is an answer of something else."""
     try:
-        body: dict[str, Any] = json.load(error)
-    except ValueError:  # An answer of something else.
-        body = {}
-    return body
+        body = json.load(reply)
+    except (OSError, ValueError, http.client.HTTPException):
+        return {}
+    return body if isinstance(body, dict) else {}
 
 
 def everywhere(urls: list[str], *, host: str) -> set[str]:

@@ -86,12 +86,18 @@ health() {
     local urls=() unit port scheme=http host name
     [[ -z $(setting SSL_CERT_PATH) ]] || scheme=https
     host=$(setting HOST) name=$(setting ALLOWED_HOSTS)
-    case $host in '' | 0.0.0.0 | ::) host=127.0.0.1 ;; esac
+    case $host in
+        '' | 0.0.0.0) host=127.0.0.1 ;;
+        ::) host="[::1]" ;;
+        *:*) host="[$host]" ;;
+    esac
+    # One name that the platform answers to; the setting may be a pattern.
+    name=${name%%,*} name=${name# } name=${name#.} name=${name/\*/localhost}
     while read -r unit; do
         port=${unit#*@} port=${port%.service}
         urls+=(--url "$scheme://$host:$port/health")
     done < <(web_units)
-    "$CURRENT/.venv/bin/python" "$CURRENT/deploy/install/health.py" "$@" --host "${name%%,*}" "${urls[@]}"
+    "$CURRENT/.venv/bin/python" "$CURRENT/deploy/install/health.py" "$@" --host "${name:-localhost}" "${urls[@]}"
 }
 
 # vllm_parts RELEASE: prints what the model server is started from.

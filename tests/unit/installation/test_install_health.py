@@ -1,6 +1,7 @@
 """What the installer hears of /health: a part is well only where every web server says so."""
 
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -63,3 +64,28 @@ def test_the_command_line(
     )
     with pytest.raises(SystemExit, match=r"After 0 s still not well: redis\."):
         main()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"nonsense\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]",
+    ],
+)
+def test_an_answer_that_is_none_says_that_nothing_is_well(answer: bytes):
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def reply() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                connection.recv(1000)
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=reply)
+        thread.start()
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/health"
+        assert everywhere([url], host="") == set()
+        thread.join()
