@@ -98,7 +98,8 @@ def main() -> None:
     server = {"web": Server.web, "vllm": Server.vllm}[kind]()
     parent = os.getpid()
     if os.fork() == 0:
-        # Ends with the server, and is deaf to what stops it.
+        # Ends with the server, however that ends, or before it by the SIGTERM of a stop: from then
+        # on systemd waits for the server's end, not for signs of life.
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         if os.getppid() == parent:
             watch(server)
