@@ -75,6 +75,7 @@ def back_up(database: Database, *, to: Path) -> None:
         with partial.open("rb") as written:
             os.fsync(written.fileno())
         partial.rename(to)
+        _flush_folder(to.parent)
     except OSError as error:
         raise CopyFailed(f"{to} can't be written: {error.strerror}.") from error
     finally:
@@ -101,6 +102,15 @@ def restore(database: Database, *, copy: Path) -> None:
     if not magic.startswith(_POSTGRESQL_MAGIC):
         raise CopyFailed(f"{copy} is no copy of a PostgreSQL database (pg_dump -Fc).")
     _restore_postgresql(database, copy)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Let a new name in it outlast a power failure."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _is_sqlite(database: Database) -> bool:

@@ -9,7 +9,7 @@ random_text() { head -c 48 /dev/urandom | base64 -w 0 | tr '+/' '-_'; }
 # keep_secret NAME VALUE: written once; what is there stays.
 keep_secret() {
     local file=$SETTINGS/secrets/$1
-    [[ ! -e $file ]] || return 0
+    [[ ! -s $file ]] || return 0 # One that is meant to be empty has a line's end.
     printf '%s\n' "$2" | write "$file" 0600
 }
 
@@ -43,7 +43,7 @@ write_secrets() {
     keep_secret DJANGO_SECRET_KEY "$(random_text)"
     keep_secret JWT_SECRET_KEY "$(random_text)"
     keep_secret DATABASE_URL "${DATABASE_URL:-sqlite:///$DATA/db.sqlite3}"
-    if [[ -z ${REDIS_URL:-} && ! -e $SETTINGS/secrets/REDIS_URL ]]; then
+    if [[ -z ${REDIS_URL:-} && ! -s $SETTINGS/secrets/REDIS_URL ]]; then
         password=$(random_text) port=$(free_port 6379)
         write_redis_conf "$SCRATCH/redis.conf" "$port" "$password"
         sed -i 's|^dir .*|dir /run/qwen-redis|' "$SCRATCH/redis.conf"

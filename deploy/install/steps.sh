@@ -29,14 +29,18 @@ part() {
     fi
 }
 
-# write FILE MODE: what comes on standard input, unless the file has it already.
+# write FILE MODE: what comes on standard input, unless the file has it already. Wholly or not at all,
+# also if the power fails.
 write() {
+    local partial
+    partial=$(dirname "$1")/.$(basename "$1").partial
     cat >"$SCRATCH/written"
     ! cmp -s "$SCRATCH/written" "$1" || return 0
     if [[ $DRY_RUN == true ]]; then
         say "    write $1 (mode $2)"
     else
-        install -D -m "$2" "$SCRATCH/written" "$1"
+        install -D -m "$2" "$SCRATCH/written" "$partial" && sync "$partial" &&
+            mv -T "$partial" "$1" && sync "$(dirname "$1")"
     fi
 }
 
