@@ -8,7 +8,7 @@ install_from_archive() {
     folder=$(mktemp -d)
     tar -xzf "$ARCHIVE" -C "$folder" --strip-components=1 --no-same-owner 2>/dev/null ||
         fail "$ARCHIVE is no whole .tar.gz archive: download it again."
-    [[ -x $folder/deploy/install.sh ]] || fail "$ARCHIVE is no release of QwenCam: it has no deploy/install.sh."
+    [[ -f $folder/deploy/install.sh ]] || fail "$ARCHIVE is no release of QwenCam: it has no deploy/install.sh."
     while (($#)); do
         case $1 in
             --from) shift ;;
@@ -20,19 +20,21 @@ install_from_archive() {
     local status=0
     # shellcheck disable=SC2034  # The other one says what went wrong.
     SAID=true
-    "$folder/deploy/install.sh" "${arguments[@]}" || status=$?
+    # By bash: nothing can be executed in a /tmp that is mounted noexec.
+    bash "$folder/deploy/install.sh" "${arguments[@]}" || status=$?
     rm -rf "$folder"
     exit "$status"
 }
 
-# release_files: prints the names of what belongs to a release, each ended by a zero byte.
+# release_files: prints the names of what belongs to a release, each ended by a zero byte. Everybody can
+# read a release, so nothing that this host's operator has put there belongs to it.
 release_files() {
     if [[ -e $SOURCE/.git ]] && command -v git >/dev/null; then
-        git -C "$SOURCE" -c safe.directory='*' ls-files -z --cached --others --exclude-standard
+        git -C "$SOURCE" -c safe.directory='*' ls-files -z --cached
     else
         (cd "$SOURCE" && find . \( -name '.git' -o -name '.venv*' -o -name __pycache__ -o -name '.*_cache' \
-            -o -path ./var -o -path ./staticfiles -o -path ./dist \) -prune -o \
-            -type f ! -path ./.env ! -path './db.sqlite3*' -print0)
+            -o -path ./var -o -path ./staticfiles -o -path ./dist -o -path ./deploy/docker/secrets \) -prune -o \
+            -type f ! -name .env ! -path './db.sqlite3*' -print0)
     fi | sed -z 's|^\./||' | LC_ALL=C sort -zu | (cd "$SOURCE" && while IFS= read -r -d '' file; do
         [[ ! -f $file ]] || printf '%s\0' "$file"
     done)
@@ -71,6 +73,7 @@ finish_release() {
     (cd "$RELEASE" && .venv/bin/python -m compileall -q apps qwencam_site deploy manage.py &&
         env -i PATH="$PATH" DJANGO_SECRET_KEY="cookies-$key" JWT_SECRET_KEY="tokens-$key" \
             .venv/bin/python manage.py collectstatic --noinput --verbosity 0)
+    sync -f "$RELEASE"
     touch "$RELEASE/.complete"
 }
 
@@ -101,7 +104,7 @@ prepare_environments() {
     local vllm_lock
     if [[ -n $ENVIRONMENT ]]; then
         step "The platform's environment: $ENVIRONMENT"
-        "$ENVIRONMENT/bin/python" -c 'import aiortc, celery, daphne, django' 2>/dev/null ||
+        "$ENVIRONMENT/bin/python" -P -c 'import aiortc, celery, daphne, django' 2>/dev/null ||
             fail "--environment has no Python that imports what requirements.txt names: $ENVIRONMENT."
         run ln -sfn "$ENVIRONMENT" "$RELEASE/.venv"
     else
@@ -162,11 +165,26 @@ check_model_fits() {
     [[ $VLLM != none ]] || return 0
     need_python
     step "Does this host suit $MODEL?"
-    PYTHON=$(service_python) "$SOURCE/scripts/check_hardware.sh" --model "$MODEL" --disk /var/lib ||
+    PYTHON=$(service_python) bash "$SOURCE/scripts/check_hardware.sh" --model "$MODEL" --disk /var/lib ||
         fail "It does not: mend what is named above, or choose another --model."
 }
 
-# download_model: what --model names, if it is a name.
+# download_client: what downloads models; root's, as the whole release.
+download_client() {
+    cd "$RELEASE" || return
+    # shellcheck disable=SC2034  # with_progress's.
+    LOG_DIR=$PREFIX/logs
+    PYTHON=$(service_python) && export PYTHON
+    install_download
+}
+
+# as_model_server COMMAND...: with the rights of the model server's user.
+as_model_server() {
+    setpriv --reuid qwen-vllm --regid qwen-vllm --init-groups --no-new-privs -- env -C / HOME=/var/lib/qwen-vllm "$@"
+}
+
+# download_model: what --model names, if it is a name. By the user whose folder it goes to: root would
+# follow that user's links.
 download_model() {
     local folder=/var/lib/qwen-vllm/models/$MODEL
     case $MODEL in
@@ -181,9 +199,12 @@ download_model() {
     esac
     [[ -x $RELEASE/scripts/download_model.sh || $DRY_RUN == true ]] || fail "Models are not downloaded by this release: give a folder with --model."
     step "Model $MODEL in $folder"
-    run "$RELEASE/scripts/download_model.sh" "$MODEL" --to "$folder"
-    run chgrp -R qwen-vllm "$folder"
-    run chmod -R g+rX "$folder"
+    part "pip installs the download client" download_client
+    if [[ -z ${HF_TOKEN:-} && -r ${HF_TOKEN_FILE:-} ]]; then
+        HF_TOKEN=$(<"$HF_TOKEN_FILE") && export HF_TOKEN # That user may not read the file.
+    fi
+    run as_model_server env -u HF_TOKEN_FILE PYTHONPATH="$RELEASE" \
+        "$RELEASE/.venv-download/bin/python" -P -m deploy.models.download "$MODEL" --to "$folder"
 }
 
 # choose_vllm: by the host's GPU, where --vllm is not given.
