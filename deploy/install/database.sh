@@ -1,17 +1,24 @@
 # Installing, upgrading and going back: what happens in which order, the database in the midst of it.
 # shellcheck shell=bash
 
-# What is left of an upgrade that was cut off, a power failure say: the next call goes back first.
+# What is left of an upgrade that was cut off, a power failure say: the next call ends it first.
 UPGRADE_NOTE=$SETTINGS/upgrade-under-way
+SETTINGS_BEFORE=$SETTINGS/.qwencam.env.before-upgrade
 BACKUP=
 
 # manage RELEASE ARGUMENTS...
 manage() { run "$1/deploy/install/manage.sh" "${@:2}"; }
 
+# shellcheck disable=SC2153  # CURRENT is options.sh's.
 current_release() { readlink "$CURRENT" 2>/dev/null || true; }
 
 # new_backup: prints a name that says when and of which release.
-new_backup() { printf '%s/backups/%s-%s\n' "$DATA" "$(date -u +%Y%m%dT%H%M%SZ)" "$(basename "$(current_release)")"; }
+new_backup() {
+    local name same='' number=1
+    name=$DATA/backups/$(date -u +%Y%m%dT%H%M%SZ)-$(basename "$(current_release)")
+    while [[ -e $name$same ]]; do same=.$((++number)); done
+    printf '%s\n' "$name$same"
+}
 
 install_platform() {
     local before
@@ -72,31 +79,41 @@ upgrade() {
         return
     fi
     make_users
-    write_settings
     prepare_release
     download_model
-    step "Do the settings suit $(basename "$RELEASE")?"
-    manage "$RELEASE" check || fail "They don't: see above. Nothing has changed."
     # Whatever was well before must be well afterwards.
     needed=$([[ $DRY_RUN == true ]] || health list)
-    BACKUP=$(new_backup)
-    if [[ $DRY_RUN == false ]]; then
-        printf '%s\n' "GO_BACK_TO=$old" "BACKUP=$BACKUP" | write "$UPGRADE_NOTE" 0600
-        GO_BACK_TO=$old
+    write "$SETTINGS_BEFORE" 0644 <"$SETTINGS/qwencam.env"
+    write_settings
+    step "Do the settings suit $(basename "$RELEASE")?"
+    if ! manage "$RELEASE" check; then
+        settings_as_before
+        fail "They don't: see above. Nothing has changed."
     fi
+    note_upgrade "$old"
+    [[ $DRY_RUN == true ]] || GO_BACK_TO=$old
     stop_services
+    BACKUP=$(new_backup)
     step "Back the database up to $BACKUP"
     manage "$old" backup_database "$BACKUP"
+    note_upgrade "$old" "$BACKUP"
     step "Database of the new release"
     manage "$RELEASE" migrate --verbosity 0
     switch_to "$RELEASE" "$old" || fail "A service of the new release does not start: journalctl -u 'qwen-*' says why."
     wait_until_healthy "$needed"
     GO_BACK_TO=
-    run rm -f "$UPGRADE_NOTE"
+    write_installation
+    run rm -f "$UPGRADE_NOTE" "$SETTINGS_BEFORE"
     step "Remove releases older than the one before"
     remove_old_releases "$old"
     say "Upgraded to $(basename "$RELEASE"). The database as it was: $BACKUP"
 }
+
+# note_upgrade OLD [BACKUP]: what the next call needs to know if this one is cut off. The backup is
+# named only from when the database changes until it is as it was.
+note_upgrade() { printf '%s\n' "GO_BACK_TO=$1" "BACKUP=${2:-}" | write "$UPGRADE_NOTE" 0600; }
+
+settings_as_before() { [[ ! -e $SETTINGS_BEFORE ]] || mv -T "$SETTINGS_BEFORE" "$SETTINGS/qwencam.env"; }
 
 # switch_to RELEASE FROM: the services of that release, the model server only if it is another.
 switch_to() {
@@ -108,33 +125,66 @@ switch_to() {
     start_services
 }
 
-# go_back: the release before, and the database as it was when that one stopped.
+# go_back: the release before, and the database as it was when that one stopped. What has been written
+# since is in a backup of its own.
 go_back() {
-    local failed
+    local failed present=
     step "Go back to $(basename "$GO_BACK_TO")"
     failed=$(current_release)
     stop_services || return
     if [[ -e $BACKUP ]]; then
+        present=$(new_backup)
+        if ! manage "$GO_BACK_TO" backup_database "$present"; then
+            start_services || true
+            return 1
+        fi
         manage "$GO_BACK_TO" restore_database "$BACKUP" || return
+        # Once: what is written from now on is not undone, whatever fails below.
+        note_upgrade "$GO_BACK_TO" || return
+        BACKUP=
     fi
+    settings_as_before || return
     switch_to "$GO_BACK_TO" "$failed" || return
     health wait --need database,redis,workers --seconds "$HEALTH_SECONDS" || return
     rm -f "$UPGRADE_NOTE"
     say "$(basename "$GO_BACK_TO") runs again; nothing was lost."
+    [[ -z $present ]] || say "The database as it was before going back: $present"
     GO_BACK_TO=
 }
 
+# end_cut_off_upgrade: to its end where the new release is there and well, else back.
 end_cut_off_upgrade() {
-    local name value
-    [[ -e $UPGRADE_NOTE ]] || return 0
+    local name value old='' backup='' current
+    [[ -e $UPGRADE_NOTE || -e $SETTINGS_BEFORE ]] || return 0
     if [[ $DRY_RUN == true ]]; then
-        say "An upgrade was cut off: its release and its database would be gone back from first."
+        say "An upgrade was cut off: it would be ended first, or gone back from where it is not well."
+        return
+    fi
+    if [[ ! -e $UPGRADE_NOTE ]]; then # Nothing but the settings had changed.
+        settings_as_before
         return
     fi
     while IFS='=' read -r name value; do
-        case $name in GO_BACK_TO | BACKUP) printf -v "$name" %s "$value" ;; esac
+        case $name in GO_BACK_TO) old=$value ;; BACKUP) backup=$value ;; esac
     done <"$UPGRADE_NOTE"
-    go_back || fail "An upgrade was cut off, and going back failed: see above."
+    [[ -d $old ]] ||
+        fail "$UPGRADE_NOTE names no release to go back to: see that $CURRENT is the one you want, and remove that file."
+    current=$(current_release)
+    if [[ $current != "$old" && -d $current ]]; then
+        step "End the upgrade to $(basename "$current"), which was cut off"
+        if switch_to "$current" "$old" &&
+            health wait --need database,redis,workers --seconds "$HEALTH_SECONDS"; then
+            rm -f "$UPGRADE_NOTE" "$SETTINGS_BEFORE"
+            say "Upgraded to $(basename "$current"). The database as it was: $backup"
+            return
+        fi
+    fi
+    # shellcheck disable=SC2034  # finish's.
+    GO_BACK_TO=$old BACKUP=$backup
+    if ! go_back; then
+        GO_BACK_TO= # Once is enough.
+        fail "An upgrade was cut off, and going back failed: see above."
+    fi
 }
 
 backup() {
@@ -143,27 +193,51 @@ backup() {
     manage "$CURRENT" backup_database "$BACKUP"
 }
 
+# as_services COMMAND...: with the rights of the services' user.
+as_services() { setpriv --reuid qwencam --regid qwencam --init-groups -- "$@"; }
+
+# restore: the file may lie where the services' user can change it, so root opens it once, and writes
+# nothing there.
 restore() {
-    local copy=$DATA/backups/.restoring
-    [[ -r $BACKUP_FILE ]] || fail "--restore names no file that can be read: $BACKUP_FILE."
-    case $(head -c 5 "$BACKUP_FILE" | tr -d '\0') in
+    local copy='' file=$BACKUP_FILE opened content
+    [[ -f $file && -r $file ]] || fail "--restore names no file that can be read: $file."
+    exec {opened}<"$file"
+    content=/proc/$BASHPID/fd/$opened
+    case $(head -c 5 "$content" | tr -d '\0') in
         PGDMP | SQLit) ;;
-        *) fail "$BACKUP_FILE is no backup: --backup and --upgrade write such, in $DATA/backups." ;;
+        *) fail "$file is no backup: --backup and --upgrade write such, in $DATA/backups." ;;
     esac
+    if ! as_services test -r "$file"; then
+        copy=$DATA/backups/.restoring
+        [[ $(readlink "$content") == "$file" ]] ||
+            fail "$file is reached by a link: give the path of the file itself, $(readlink -m "$file")."
+    fi
     end_cut_off_upgrade
-    # The commands run as the services' user, who may not read files of others.
-    run install -o qwencam -g qwencam -m 0600 "$BACKUP_FILE" "$copy"
     stop_services
+    if [[ -n $copy ]]; then
+        file=$copy
+        # shellcheck disable=SC2016  # sh's own.
+        if ! run as_services sh -c 'umask 077 && rm -rf "$1" && cat >"$1"' sh "$copy" <&"$opened"; then
+            start_services || true
+            fail "$copy can't be written: see above. Nothing has changed."
+        fi
+    fi
+    exec {opened}<&-
     BACKUP=$(new_backup)
     step "Back the database up as it is now"
-    manage "$CURRENT" backup_database "$BACKUP"
+    if ! manage "$CURRENT" backup_database "$BACKUP"; then
+        start_services || true
+        [[ -z $copy ]] || as_services rm -f "$copy"
+        fail "It could not be backed up, so nothing was restored: see above."
+    fi
     step "Restore $BACKUP_FILE"
-    if ! manage "$CURRENT" restore_database "$copy" || ! manage "$CURRENT" migrate --verbosity 0; then
+    if ! manage "$CURRENT" restore_database "$file" || ! manage "$CURRENT" migrate --verbosity 0; then
         manage "$CURRENT" restore_database "$BACKUP"
-        start_services
+        start_services || true
+        [[ -z $copy ]] || as_services rm -f "$copy"
         fail "It could not be restored: the database is as it was."
     fi
-    run rm -f "$copy"
+    [[ -z $copy ]] || run as_services rm -f "$copy"
     start_services || fail "A service does not start: journalctl -u 'qwen-*' -n 50 says why."
     wait_until_healthy database,redis,workers
     say "Restored. The database as it was before: $BACKUP"
