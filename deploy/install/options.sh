@@ -34,10 +34,14 @@ read_options() {
 
 option() {
     case $1 in
-        --restore) ACTION=restore BACKUP_FILE=$(readlink -m "$2") ;;
+        --restore) ACTION=restore BACKUP_FILE=$(realpath -ms "$2") ;;
         --prefix) PREFIX=$(readlink -m "$2") ;;
         --from) ARCHIVE=$(readlink -m "$2") ;;
-        --model) MODEL=$2 ;;
+        --model)
+            [[ $2 == /* || $2 =~ ^[A-Za-z0-9][A-Za-z0-9._@-]*$ ]] ||
+                fail "--model must be a known name such as qwen2.5-vl-32b, a folder that begins with /, or demo, not '$2'."
+            MODEL=$2
+            ;;
         --vllm) VLLM=$2 ;;
         --environment) ENVIRONMENT=$(readlink -m "$2") ;;
         --public-url)
@@ -81,16 +85,30 @@ check_host() {
     [[ -d /run/systemd/system ]] || fail "systemd is not running here: use the containers (DEPLOY.md) instead."
     version=$(systemctl --version | sed -nE '1s/^systemd ([0-9]+).*/\1/p')
     ((${version:-0} >= 250)) || fail "systemd 250 or newer is needed, this is ${version:-none}."
-    [[ $PREFIX =~ ^/[A-Za-z0-9._/-]+$ ]] || fail "--prefix may have letters, digits and . _ - / only: '$PREFIX'."
+    [[ $PREFIX =~ ^/[A-Za-z0-9._/-]*$ ]] || fail "--prefix may have letters, digits and . _ - / only: '$PREFIX'."
     case $PREFIX/ in
-        /home/* | /root/* | /run/* | /tmp/* | /etc/* | /usr/bin/* | /var/tmp/*)
+        /home/* | /root/* | /run/* | /tmp/* | /etc/* | /usr/bin/* | /var/tmp/* | "$DATA"/* | /var/lib/qwen-vllm/*)
             fail "The services can't see $PREFIX or must not write there: choose a --prefix such as /opt/qwencam or /srv/qwencam."
             ;;
     esac
+    check_prefix
     case $ACTION in
         install) ;;
         *) [[ -L $CURRENT || -e $SETTINGS/installation ]] || fail "QwenCam is not installed in $PREFIX: nothing to $ACTION." ;;
     esac
+}
+
+# check_prefix: a folder of its own, since uninstalling removes what is in it.
+check_prefix() {
+    case $PREFIX/ in
+        /usr/local/?*) ;;
+        // | /bin/* | /boot/* | /dev/* | /lib/* | /lib64/* | /proc/* | /sbin/* | /sys/* | /usr/* | /opt/ | /srv/ | /mnt/ | /media/ | /var/ | /var/lib/ | /var/cache/)
+            fail "$PREFIX is the system's: choose a --prefix of its own, such as /opt/qwencam or /srv/qwencam."
+            ;;
+    esac
+    [[ $PREFIX == "$INSTALLED_PREFIX" || $(readlink "$CURRENT") == "$PREFIX"/releases/* ]] ||
+        [[ ! -e $PREFIX || (-d $PREFIX && -z $(find "$PREFIX" -mindepth 1 -print -quit)) ]] ||
+        fail "$PREFIX has something else in it: choose a --prefix that is empty or not there yet."
 }
 
 # One installer at a time. The lock goes with this process, however it ends.

@@ -2,21 +2,24 @@
 # shellcheck shell=bash
 
 uninstall() {
-    local unit group
+    local unit group folder
     step "Stop and disable the services"
     # Patterns match what is loaded, so that a second call finds nothing to do.
     run systemctl stop 'qwen-webrtc@*.service'
-    run systemctl stop 'qwen-*.service' 'qwencam.targe[t]'
+    run systemctl stop 'qwen-worker.servic[e]' 'qwen-beat.servic[e]' 'qwen-vllm.servic[e]' 'qwen-redis.servic[e]' 'qwencam.targe[t]'
     for unit in $(enabled_web_units) qwen-worker.service qwen-beat.service qwen-vllm.service qwen-redis.service qwencam.target; do
         [[ ! -e $UNITS/$unit && $unit != *@* ]] || run systemctl disable -q "$unit"
     done
     step "Remove units and program"
-    run find "$UNITS" -maxdepth 1 \( -name 'qwen-*.service' -o -name 'qwencam.target*' \) -exec rm -rf {} +
+    run rm -rf "$UNITS"/qwen-{webrtc@,worker,beat,vllm,redis}.service "$UNITS"/qwencam.target{,.wants}
     run rm -f /usr/local/sbin/qwencam-manage /etc/tmpfiles.d/qwencam.conf /etc/sysusers.d/qwencam.conf
     run systemctl daemon-reload
     run systemctl reset-failed
-    run rm -rf "$PREFIX"/{releases,environments,bin,logs,current,current.new} /var/cache/qwen-vllm
-    [[ ! -d $PREFIX ]] || run rmdir --ignore-fail-on-non-empty "$PREFIX"
+    run rm -rf "$PREFIX"/{releases,environments,logs,current,current.new} /var/cache/qwen-vllm
+    run rm -f "$PREFIX/bin/redis-server" "$UPGRADE_NOTE" "$SETTINGS_BEFORE"
+    for folder in "$PREFIX/bin" "$PREFIX"; do
+        [[ ! -d $folder ]] || run rmdir --ignore-fail-on-non-empty "$folder"
+    done
     if [[ $PURGE == false ]]; then
         say "Kept: settings and secrets in $SETTINGS, data and backups in $DATA, models in /var/lib/qwen-vllm, and the users they belong to. --uninstall --purge removes these too."
         return

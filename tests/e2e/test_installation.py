@@ -89,6 +89,8 @@ def test_what_cannot_be_installed(installation: Installation):
     for arguments, problem in (
         (("--prefix", "/home/qwencam"), "can't see /home/qwencam"),
         (("--prefix", "/srv/a b"), "letters, digits"),
+        (("--prefix", "/usr/local"), "/usr/local is the system's"),
+        (("--prefix", "/srv/source"), "has something else in it"),
         (("--from", "/srv/absent.tar.gz"), "--from names no file"),
         (("--from", "/etc/passwd"), "is no whole .tar.gz archive"),
         (("--vllm", "/srv/vllm"), "Say which model to serve"),
@@ -98,6 +100,7 @@ def test_what_cannot_be_installed(installation: Installation):
         (("--public-url", "camera.example.org"), "must look like https://"),
         (("--purge",), "goes with --uninstall"),
         (("--model",), "needs a value"),
+        (("--model", "Qwen/Another"), "--model must be a known name"),
         (("--nonsense",), "Unknown option '--nonsense'"),
         # Whether it fits depends on the machine that this runs on.
         (("--model", "qwen2.5-vl-32b", "--dry-run"), "» Does this host suit qwen2.5-vl-32b?"),
@@ -258,6 +261,7 @@ def test_a_backup_comes_back(installation: Installation):
     installation.host.run("qwencam-manage", "create_demo_users")
     assert "demo" in users(installation)
     installation.host.run("mv", backup[1], "/srv/backup")
+    installation.host.run("chown", "root:root", "/srv/backup")  # The services can't read it.
     output = installation.install("--restore", "/srv/backup")
     assert "Restored. The database as it was before: " in output
     assert users(installation) == ["operator"]
@@ -330,7 +334,7 @@ async def test_an_upgrade_loses_no_question(
     assert "nothing to upgrade" in again.stdout
 
 
-def test_an_upgrade_that_was_cut_off_is_gone_back_from_first(installation: Installation):
+def test_an_upgrade_that_was_cut_off_is_ended_first(installation: Installation):
     """As after a power failure: the note that it left is all there is."""
     host, before = installation.host, running_release(installation)
     (backup,) = host.run("sh", "-c", "ls -t /var/lib/qwencam/backups/* | head -n 1").stdout.split()
@@ -338,7 +342,14 @@ def test_an_upgrade_that_was_cut_off_is_gone_back_from_first(installation: Insta
     older.remove(before)
     note = f"GO_BACK_TO={PREFIX}/releases/{older[0]}\\nBACKUP={backup}\\n"
     host.run("sh", "-c", f"printf '{note}' > /etc/qwencam/upgrade-under-way")
-    installation.install()
+    # Cut off behind the switch: the new release is well, so what has been written since stays.
+    assert f"Upgraded to {before}." in installation.install(check=False)
+    assert running_release(installation) == before
+    assert has_new_table(installation)
+    # Cut off before it, while the database changed.
+    host.run("sh", "-c", f"printf '{note}' > /etc/qwencam/upgrade-under-way")
+    host.run("ln", "-sfn", f"{PREFIX}/releases/{older[0]}", f"{PREFIX}/current")
+    assert "The database as it was before going back: " in installation.install()
     assert running_release(installation) == older[0]
     assert not has_new_table(installation)
     assert installation.healthy()
