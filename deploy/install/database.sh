@@ -5,6 +5,8 @@
 UPGRADE_NOTE=$SETTINGS/upgrade-under-way
 SETTINGS_BEFORE=$SETTINGS/.qwencam.env.before-upgrade
 BACKUP=
+# shellcheck disable=SC2034  # finish asks.
+SETTINGS_CHANGED=false
 
 # manage RELEASE ARGUMENTS...
 manage() { run "$1/deploy/install/manage.sh" "${@:2}"; }
@@ -84,12 +86,10 @@ upgrade() {
     # Whatever was well before must be well afterwards.
     needed=$([[ $DRY_RUN == true ]] || health list)
     write "$SETTINGS_BEFORE" 0644 <"$SETTINGS/qwencam.env"
+    SETTINGS_CHANGED=$([[ $DRY_RUN == true ]] && echo false || echo true)
     write_settings
     step "Do the settings suit $(basename "$RELEASE")?"
-    if ! manage "$RELEASE" check; then
-        settings_as_before
-        fail "They don't: see above. Nothing has changed."
-    fi
+    manage "$RELEASE" check || fail "They don't: see above. Nothing has changed."
     note_upgrade "$old"
     [[ $DRY_RUN == true ]] || GO_BACK_TO=$old
     stop_services
@@ -101,7 +101,9 @@ upgrade() {
     manage "$RELEASE" migrate --verbosity 0
     switch_to "$RELEASE" "$old" || fail "A service of the new release does not start: journalctl -u 'qwen-*' says why."
     wait_until_healthy "$needed"
-    GO_BACK_TO=
+    GO_BACK_TO=''
+    # shellcheck disable=SC2034  # finish asks.
+    SETTINGS_CHANGED=false
     write_installation
     run rm -f "$UPGRADE_NOTE" "$SETTINGS_BEFORE"
     step "Remove releases older than the one before"
@@ -170,9 +172,10 @@ end_cut_off_upgrade() {
     [[ -d $old ]] ||
         fail "$UPGRADE_NOTE names no release to go back to: see that $CURRENT is the one you want, and remove that file."
     current=$(current_release)
-    if [[ $current != "$old" && -d $current ]]; then
+    # Without a backup the database is the old release's again.
+    if [[ $current != "$old" && -d $current && -e $backup ]]; then
         step "End the upgrade to $(basename "$current"), which was cut off"
-        if switch_to "$current" "$old" &&
+        if manage "$current" migrate --verbosity 0 && switch_to "$current" "$old" &&
             health wait --need database,redis,workers --seconds "$HEALTH_SECONDS"; then
             rm -f "$UPGRADE_NOTE" "$SETTINGS_BEFORE"
             say "Upgraded to $(basename "$current"). The database as it was: $backup"
@@ -227,14 +230,14 @@ restore() {
     step "Back the database up as it is now"
     if ! manage "$CURRENT" backup_database "$BACKUP"; then
         start_services || true
-        [[ -z $copy ]] || as_services rm -f "$copy"
+        [[ -z $copy ]] || as_services rm -f "$copy" || true
         fail "It could not be backed up, so nothing was restored: see above."
     fi
     step "Restore $BACKUP_FILE"
     if ! manage "$CURRENT" restore_database "$file" || ! manage "$CURRENT" migrate --verbosity 0; then
         manage "$CURRENT" restore_database "$BACKUP"
         start_services || true
-        [[ -z $copy ]] || as_services rm -f "$copy"
+        [[ -z $copy ]] || as_services rm -f "$copy" || true
         fail "It could not be restored: the database is as it was."
     fi
     [[ -z $copy ]] || run as_services rm -f "$copy"

@@ -57,6 +57,8 @@ finish() {
     [[ -z $BACKGROUND ]] || kill "$BACKGROUND" 2>/dev/null || true
     if ((status != 0)) && [[ -n $GO_BACK_TO ]]; then
         go_back || say "Going back failed as well: mend what is said above, and run this again." >&2
+    elif ((status != 0)) && [[ ${SETTINGS_CHANGED:-} == true ]]; then
+        settings_as_before
     fi
     rm -rf "$SCRATCH"
     if ((status != 0)) && [[ $SAID == false && -n $STEP ]]; then

@@ -96,6 +96,14 @@ def test_a_new_release_that_has_run_since_the_cut_stays(host: Path):
     assert not (host / "etc/before").exists()
 
 
+def test_a_database_that_was_restored_is_not_given_to_the_new_release(host: Path):
+    (host / "etc/note").write_text(f"GO_BACK_TO={host}/releases/old\nBACKUP=\n")
+    done = bash(host, "end_cut_off_upgrade")
+    assert done.returncode == 0 and "old runs again" in done.stdout, done.stdout
+    assert current(host) == "old"
+    assert "manage restore_database" not in done.stdout
+
+
 @pytest.mark.parametrize("release", ["old", "new"])
 def test_going_back_keeps_what_was_written_since_and_restores_once(host: Path, release: str):
     cut_off(host, release=release)
