@@ -150,6 +150,22 @@ def test_settings_that_do_not_suit_the_new_release_are_not_kept(host: Path):
     assert sorted(path.name for path in (host / "etc").iterdir()) == ["qwencam.env"]
 
 
+def test_an_upgrade_remembers_its_options_and_leaves_no_note(host: Path):
+    (host / "etc/before").unlink()
+    (host / "releases/3").mkdir()
+    lines = (
+        "make_users() { :; }; prepare_release() { :; }; vllm_parts() { :; }\n"
+        "name_release() { RELEASE=$T/releases/3; }; VLLM=/srv/vllm; upgrade"
+    )
+    done = bash(host, lines)
+    assert done.returncode == 0 and "Upgraded to 3." in done.stdout, done.stdout
+    assert current(host) == "3"
+    assert sorted(path.name for path in (host / "etc").iterdir()) == ["installation", "qwencam.env"]
+    assert "INSTALLED_VLLM=/srv/vllm\n" in (host / "etc/installation").read_text()
+    (kept,) = (path for path in (host / "data/backups").iterdir() if path.name != "before")
+    assert kept.read_text() == "PGDMP now"
+
+
 def restored(host: Path, file: Path) -> subprocess.CompletedProcess[str]:
     (host / "etc/before").unlink(missing_ok=True)
     return bash(host, f"option --restore {file}; restore")
