@@ -18,6 +18,7 @@ from socket import SO_LINGER, SOL_SOCKET
 from urllib.parse import parse_qs, unquote, urlsplit
 
 LFS_BYTES = 100_000
+ENDLESS_BYTES = 100 * 2**20
 
 
 @dataclass
@@ -29,6 +30,7 @@ class Faults:
         reset: the same, but the connection is reset.
         flip: so many times the middle byte of the file arrives changed.
         stall: after so many bytes of the file nothing comes until `go` is set.
+        endless: the file goes on, up to `ENDLESS_BYTES`, without a length.
         fail: every request is answered with this status, if it is set.
     """
 
@@ -36,6 +38,7 @@ class Faults:
     reset: dict[str, int] = field(default_factory=dict)
     flip: dict[str, int] = field(default_factory=dict)
     stall: dict[str, int] = field(default_factory=dict)
+    endless: set[str] = field(default_factory=set)
     go: threading.Event = field(default_factory=threading.Event)
     fail: int | None = None
 
@@ -82,7 +85,8 @@ class Seen:
 
 
 class StubHub:
-    """Serves `repositories` by their names; remembers every request in `seen`.
+    """Serves `repositories` by their names; remembers every request in `seen`, and in
+    `sent_endless` how many bytes of endless files went out.
 
     `tokens` are those of accounts; any other is refused.
     """
@@ -92,6 +96,7 @@ class StubHub:
         self.tokens: set[str] = set()
         self.faults = Faults()
         self.seen: list[Seen] = []
+        self.sent_endless = 0
         self._server = _Server(self)
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
 
@@ -251,6 +256,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _send_file(self, path: Path) -> None:
         content = path.read_bytes()
         faults = self.server.hub.faults
+        if path.name in faults.endless:
+            self._send_endless()
+            return
         if faults.flip.get(path.name, 0):
             faults.flip[path.name] -= 1
             middle = len(content) // 2
@@ -267,6 +275,18 @@ class _Handler(BaseHTTPRequestHandler):
             return
         with suppress(ConnectionError):
             self._send_content(path.name, content, begin=begin)
+
+    def _send_endless(self) -> None:
+        block = bytes(2**20)
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        self.close_connection = True
+        with suppress(ConnectionError):
+            for _ in range(ENDLESS_BYTES // len(block)):
+                self.wfile.write(b"%x\r\n%b\r\n" % (len(block), block))
+                self.server.hub.sent_endless += len(block)
+            self.wfile.write(b"0\r\n\r\n")
 
     def _send_content(self, name: str, content: bytes, *, begin: int) -> None:
         faults = self.server.hub.faults

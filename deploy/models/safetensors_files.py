@@ -24,6 +24,8 @@ BITS = {
     **dict.fromkeys(("I32", "U32", "F32"), 32),
     **dict.fromkeys(("I64", "U64", "F64", "C64"), 64),
 }
+# What reading JSON of strangers can raise: too deep it ends the stack, 1e999 is no whole number.
+UNREADABLE_JSON = (ValueError, RecursionError, OverflowError)
 
 
 class WeightsError(Exception):
@@ -52,7 +54,7 @@ def read_header(path: Path) -> dict[str, Tensor]:
             header = json.loads(file.read(length))
             header.pop("__metadata__", None)
             tensors = {str(name): _tensor(entry) for name, entry in header.items()}
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (*UNREADABLE_JSON, TypeError, KeyError, AttributeError) as error:
             raise WeightsError(f"{path.name} has a header that can't be read.") from error
     _check_places(path.name, tensors=tensors, data_bytes=size - 8 - length)
     return tensors
@@ -101,7 +103,7 @@ def _read_index(path: Path) -> dict[str, str]:
     try:
         weight_map = json.loads(path.read_text(encoding="utf-8"))["weight_map"]
         return {str(tensor): Path(shard).name for tensor, shard in weight_map.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, *UNREADABLE_JSON, KeyError, TypeError, AttributeError) as error:
         raise WeightsError(f"{path.name} can't be read.") from error
 
 

@@ -47,6 +47,13 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 def look_up(hub: Hub, request: Request) -> Snapshot:
     """Return what is to be fetched; ``DownloadError`` if the repository is nothing for vLLM."""
     whole = hub.snapshot(request.repository, revision=request.revision)
+    # They end up on a terminal, and in SHA256SUMS, where a line is a file.
+    for told in (whole.commit, *(file.path for file in whole.files)):
+        if not told.isprintable():
+            raise DownloadError(
+                f"{request.repository} has control characters in a name, {told!a}: it is not "
+                "downloaded."
+            )
     files = needed_by_vllm(whole.files)
     names = {file.path for file in files}
     if "config.json" not in names or not any(name.endswith(".safetensors") for name in names):

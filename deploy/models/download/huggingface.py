@@ -24,6 +24,7 @@ from huggingface_hub.errors import (
 from huggingface_hub.file_download import http_get
 from huggingface_hub.utils import build_hf_headers
 
+from deploy.models.download.bounded_file import BoundedFile
 from deploy.models.download.errors import DownloadError
 from deploy.models.download.snapshot import RemoteFile, Snapshot
 
@@ -94,7 +95,8 @@ class HuggingFaceHub:
         except OSError as error:
             if error.errno is not None:
                 raise
-            # The client's own check: other bytes than announced came, so none of them are of use.
+            # Of the file or of the client's own check: other bytes than announced came, so none of
+            # them are of use.
             part.unlink(missing_ok=True)
             raise DownloadError(
                 f"{file.path} came with another size than the hub announced: run this again, and "
@@ -113,7 +115,7 @@ class HuggingFaceHub:
                 part.unlink()
                 before = 0
             try:
-                with part.open("ab") as content:
+                with BoundedFile(part, most=file.size) as content:
                     http_get(
                         url,
                         content,

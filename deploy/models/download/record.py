@@ -46,7 +46,15 @@ def read_record(folder: Path) -> Record | None:
             commit=str(record["commit"]),
             sizes={str(name): int(size) for name, size in record["sizes"].items()},
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (
+        OSError,
+        ValueError,
+        RecursionError,
+        OverflowError,
+        KeyError,
+        TypeError,
+        AttributeError,
+    ):
         return None
 
 

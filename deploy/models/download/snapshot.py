@@ -6,6 +6,8 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Protocol
 
+from deploy.models.download.record import RECORD
+
 # Weights, settings, tokenizers, chat templates and the licence. Never code: it isn't run, so it
 # isn't fetched; and no second copy of the weights (*.bin, *.pth, *.gguf, onnx/).
 NEEDED = (
@@ -18,6 +20,8 @@ NEEDED = (
     "LICENSE*",
     "NOTICE*",
 )
+# Ours to write beside the model: a repository's own would be taken for them, or be overwritten.
+OURS = (RECORD, "SHA256SUMS*")
 # Mistral's own format of weights that are there in the usual one as well.
 SECOND_COPY = "consolidated*"
 
@@ -73,8 +77,12 @@ def needed_by_vllm(files: Iterable[RemoteFile]) -> tuple[RemoteFile, ...]:
     No path of a subfolder is taken, so none can lead out of the target folder.
     """
     top = [file for file in files if "/" not in file.path and "\\" not in file.path]
-    wanted = [file for file in top if any(fnmatch(file.path, pattern) for pattern in NEEDED)]
+    wanted = [file for file in top if _is_one_of(NEEDED, file) and not _is_one_of(OURS, file)]
     weights = [file for file in wanted if file.path.endswith(".safetensors")]
     if any(not fnmatch(file.path, SECOND_COPY) for file in weights):
         wanted = [file for file in wanted if not fnmatch(file.path, f"{SECOND_COPY}.safetensors")]
     return tuple(sorted(wanted, key=lambda file: (file.size, file.path)))
+
+
+def _is_one_of(patterns: Iterable[str], file: RemoteFile) -> bool:
+    return any(fnmatch(file.path, pattern) for pattern in patterns)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from deploy.models.download.checksums import read_sums, sha256_of
 from deploy.models.download.errors import DownloadError
-from deploy.models.safetensors_files import WeightsError, read_weights
+from deploy.models.safetensors_files import UNREADABLE_JSON, WeightsError, read_weights
 
 
 def verify(folder: Path, *, again: str, on_file: Callable[[str], None]) -> int:
@@ -36,7 +36,7 @@ def check_model(folder: Path) -> None:
     """Raise ``DownloadError`` unless config.json can be read and the weights are complete."""
     try:
         json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, *UNREADABLE_JSON) as error:
         raise DownloadError(f"{folder} has no config.json that can be read.") from error
     try:
         read_weights(folder)

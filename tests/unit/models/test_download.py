@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.stub_hub import Faults, Repository, StubHub, stub_hub
+from tests.stub_hub import ENDLESS_BYTES, Faults, Repository, StubHub, stub_hub
 from tests.unit.models.model_repository import (
     BIG,
     BIG_BYTES,
@@ -247,6 +247,30 @@ def test_bytes_that_stay_flipped_end_it(machine, hub, repository):
     hub.faults = Faults()
     machine.download()
     assert (machine.target / BIG).read_bytes() == (repository / BIG).read_bytes()
+
+
+@pytest.mark.parametrize("name", [BIG, "config.json"])
+def test_a_file_that_does_not_end_is_not_taken(machine, hub, repository, name):
+    hub.faults = Faults(endless={name})
+    assert machine.refusal().startswith(f"{name} came with another size than the hub announced:")
+    assert hub.sent_endless < ENDLESS_BYTES
+    assert not list(machine.partial.glob(f"{name}*"))
+
+
+def test_files_of_our_names_are_left_at_the_hub(machine, hub, repository):
+    (repository / "SOURCE.json").write_text("{}")
+    (repository / "SHA256SUMS.txt").write_text("theirs")
+    machine.download()
+    assert machine.files() == NEEDED | {"SHA256SUMS", "SOURCE.json"}
+    assert "is in" in machine.download()
+    assert "complete and undamaged" in machine.download(NAME, "--verify")
+
+
+def test_a_name_that_would_steer_a_terminal_is_refused(machine, hub, repository):
+    (repository / "a\x1b[2J.json").write_text("{}")
+    assert machine.refusal() == (
+        f"{NAME} has control characters in a name, 'a\\x1b[2J.json': it is not downloaded."
+    )
 
 
 def test_a_part_of_other_content_is_not_continued(machine, hub, repository):

@@ -6,6 +6,7 @@ import pytest
 
 from deploy.models.download import progress
 from deploy.models.download.__main__ import main
+from deploy.models.download.bounded_file import BoundedFile, TooLong
 from deploy.models.download.errors import DownloadError
 from deploy.models.download.progress import progress_line
 from deploy.models.download.record import Record, read_record, write_record
@@ -37,6 +38,24 @@ def test_a_path_that_leads_elsewhere_is_never_needed():
 def test_a_second_copy_of_the_weights_is_not_needed():
     assert needed("model.safetensors", "consolidated.safetensors") == {"model.safetensors"}
     assert needed("consolidated.safetensors") == {"consolidated.safetensors"}
+
+
+def test_what_the_download_writes_itself_is_never_needed():
+    assert needed("SOURCE.json", "SHA256SUMS", "SHA256SUMS.txt", "source.json") == {"source.json"}
+
+
+def test_a_file_takes_no_more_than_was_announced(tmp_path):
+    path = tmp_path / "part"
+    path.write_bytes(b"12")
+    with BoundedFile(path, most=4) as file:
+        file.write(b"34")
+        with pytest.raises(TooLong):
+            file.write(b"5")
+        # As the client does where a hub begins anew.
+        file.seek(0)
+        file.truncate()
+        file.write(b"abcd")
+    assert path.read_bytes() == b"abcd"
 
 
 def test_the_default_and_the_known_names(monkeypatch, tmp_path):
@@ -116,6 +135,14 @@ def test_a_missing_file_and_one_too_many_are_found_offline(folder):
     (folder / "other.safetensors").rename(folder / SMALL)
     (folder / "extra.safetensors").touch()
     assert damage(folder) == f"{folder / 'extra.safetensors'} is not in SHA256SUMS: delete it."
+
+
+def test_settings_that_nobody_can_read(folder):
+    from deploy.models.download.verification import check_model
+
+    (folder / "config.json").write_text("[" * 200_000)
+    with pytest.raises(DownloadError, match=r"has no config.json that can be read\."):
+        check_model(folder)
 
 
 def test_sums_that_are_none(folder):

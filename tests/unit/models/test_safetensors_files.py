@@ -56,6 +56,24 @@ def test_a_header_that_is_damaged(folder, byte):
     assert problem(folder) == f"{SMALL} has a header that can't be read."
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"[" * 200_000,
+        b'{"w":{"dtype":"U8","shape":[1e999],"data_offsets":[0,3]}}',
+        b'{"w":{"dtype":"U8","shape":[3],"data_offsets":[0,-1e999]}}',
+    ],
+)
+def test_a_header_that_json_takes_and_nobody_can(folder, header):
+    (folder / SMALL).write_bytes(len(header).to_bytes(8, "little") + header + b"123")
+    assert problem(folder) == f"{SMALL} has a header that can't be read."
+
+
+def test_an_index_that_is_too_deep(folder):
+    (folder / INDEX).write_text("[" * 200_000)
+    assert problem(folder) == f"{INDEX} can't be read."
+
+
 def test_a_shape_that_does_not_fit_its_bytes(folder):
     content = (folder / SMALL).read_bytes()
     (folder / SMALL).write_bytes(content.replace(b'"U8", "shape": [20]', b'"U8", "shape": [21]'))
