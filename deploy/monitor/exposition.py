@@ -8,8 +8,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from deploy.monitor.strangers import harmless, is_measure
+
 _SAMPLE: Final = re.compile(r"([A-Za-z_:][\w:]*)(?:\{(.*)\})?\s+(\S+)(?:\s+\S+)?\s*")
-_LABEL: Final = re.compile(r'([A-Za-z_]\w*)\s*=\s*"((?:[^"\\]|\\.)*)"')
+_LABEL: Final = re.compile(r'([A-Za-z_]\w*)\s*=\s*"((?:[^"\\]|\\.)*)"[\s,]*')
 _ESCAPES: Final = {"\\n": "\n", '\\"': '"', "\\\\": "\\"}
 
 Labels = tuple[tuple[str, str], ...]
@@ -43,7 +45,10 @@ class MetricsPage:
 
 
 def parse(text: str, *, at: float) -> MetricsPage:
-    """Return what a metrics page says; lines that are no samples are passed over."""
+    """Return what a metrics page says; lines that are no samples are passed over.
+
+    So are numbers that tell nothing (NaN, infinite ones). Takes time in proportion to the text.
+    """
     samples: dict[str, dict[Labels, float]] = {}
     for name, labels, value in _samples(text):
         samples.setdefault(name, {})[labels] = value
@@ -56,15 +61,24 @@ def _samples(text: str) -> Iterator[tuple[str, Labels, float]]:
         if found is None:
             continue
         try:
-            value = float(found[3])  # Python reads NaN and +Inf as Prometheus writes them.
+            value = float(found[3])
         except ValueError:
             continue
-        yield found[1], _labels(found[2] or ""), value
+        if is_measure(value):
+            yield found[1], _labels(found[2] or ""), value
 
 
 def _labels(text: str) -> Labels:
-    return tuple(sorted((name, _unescaped(value)) for name, value in _LABEL.findall(text)))
+    return tuple(sorted((found[1], _unescaped(found[2])) for found in _labels_in_a_row(text)))
+
+
+def _labels_in_a_row(text: str) -> Iterator[re.Match[str]]:
+    """Yield them up to what is none: to search on from every place takes the square of the time."""
+    at = 0
+    while found := _LABEL.match(text, at):
+        yield found
+        at = found.end()
 
 
 def _unescaped(value: str) -> str:
-    return re.sub(r'\\[n"\\]', lambda escape: _ESCAPES[escape[0]], value)
+    return harmless(re.sub(r'\\[n"\\]', lambda escape: _ESCAPES[escape[0]], value))

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 from deploy.monitor.exposition import MetricsPage
+from deploy.monitor.strangers import is_measure
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +73,19 @@ def _grown(before: float | None, now: float) -> float:
 
 def _buckets(page: MetricsPage, histogram: str) -> dict[float, float]:
     by_bound = page.by_label(f"{histogram}_bucket", "le")
-    return {float(bound): count for bound, count in by_bound.items()}
+    buckets = {}
+    for text, count in by_bound.items():
+        bound = _bound(text)
+        if bound == math.inf or is_measure(bound):
+            buckets[bound] = count
+    return buckets
+
+
+def _bound(text: str) -> float:
+    try:
+        return float(text)  # Python reads +Inf as Prometheus writes it.
+    except ValueError:
+        return math.nan
 
 
 def quantile(buckets: dict[float, float], share: float) -> float | None:

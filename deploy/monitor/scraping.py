@@ -6,6 +6,7 @@ Whatever is away becomes a sentence; nothing here raises.
 import asyncio
 import ipaddress
 import json
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,11 +17,18 @@ import httpx
 
 from apps.inference.gpus import Gpu
 from deploy.monitor.exposition import MetricsPage, parse
+from deploy.monitor.strangers import harmless, is_measure
 
 # /health answers within 2 s whatever hangs, and /metrics soon after.
 TIMEOUT_SECONDS: Final = 5.0
 MODEL_SERVER_SECONDS: Final = 2.0
+# A page of a large platform has some hundred kilobytes.
+MOST_BYTES: Final = 4 * 2**20
+MOST_MODEL_SERVERS: Final = 100
+# Host and port and nothing else: a path would choose what is asked for.
+_ADDRESS: Final = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 Status = Literal["ok", "degraded", "down", "unreachable"]
+NO_ANSWER: Final = (httpx.HTTPError, httpx.InvalidURL, TimeoutError)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,17 +102,36 @@ class Scraper:
             gpus=gpus,
         )
 
+    async def _get(self, url: str, *, seconds: float) -> httpx.Response:
+        """Return the answer, read whole; raises one of `NO_ANSWER`.
+
+        httpx's own timeout is for each read, so one byte now and then would never end it.
+        """
+        content = bytearray()
+        # Compressed, few bytes could become very many.
+        plain = {"Accept-Encoding": "identity"}
+        async with (
+            asyncio.timeout(seconds),
+            self._client.stream("GET", url, headers=plain, timeout=seconds) as reply,
+        ):
+            async for part in reply.aiter_raw():
+                content += part
+                if len(content) > MOST_BYTES:
+                    raise httpx.ReadError(f"it sends more than {MOST_BYTES // 2**20} MiB")
+        location = [each for each in reply.headers.raw if each[0].lower() == b"location"]
+        return httpx.Response(reply.status_code, headers=location, content=bytes(content))
+
     async def _health(self) -> Health:
         try:
-            reply = await self._client.get(f"{self._url}/health", timeout=TIMEOUT_SECONDS)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            reply = await self._get(f"{self._url}/health", seconds=TIMEOUT_SECONDS)
+        except NO_ANSWER as error:
             return Health(status="unreachable", problem=_why(error))
         return parse_health(reply)
 
     async def _metrics(self) -> tuple[MetricsPage | None, str]:
         try:
-            reply = await self._client.get(f"{self._url}/metrics", timeout=TIMEOUT_SECONDS)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            reply = await self._get(f"{self._url}/metrics", seconds=TIMEOUT_SECONDS)
+        except NO_ANSWER as error:
             return None, f"/metrics can't be read: {_why(error)}"
         if reply.status_code == 403:
             return None, (
@@ -117,13 +144,14 @@ class Scraper:
 
     async def _model_servers(self, names: Sequence[str]) -> dict[str, MetricsPage]:
         near = [name for name in names if reachable_from_here(name, server_url=self._url)]
+        near = near[:MOST_MODEL_SERVERS]
         pages = await asyncio.gather(*(self._model_server(name) for name in near))
         return {name: page for name, page in zip(near, pages, strict=True) if page}
 
     async def _model_server(self, name: str) -> MetricsPage | None:
         try:
-            reply = await self._client.get(f"http://{name}/metrics", timeout=MODEL_SERVER_SECONDS)
-        except (httpx.HTTPError, httpx.InvalidURL):
+            reply = await self._get(f"http://{name}/metrics", seconds=MODEL_SERVER_SECONDS)
+        except NO_ANSWER:
             return None
         page = parse(reply.text, at=time.monotonic()) if reply.status_code == 200 else None
         return page if page and page.samples else None
@@ -134,45 +162,51 @@ def parse_health(reply: httpx.Response) -> Health:
     try:
         body: Any = json.loads(reply.content)
         checks = {
-            str(name): HealthCheck(
-                status=str(check["status"]),
-                latency_ms=check.get("latency_ms"),
-                detail=str(check.get("detail", "")),
+            harmless(str(name)): HealthCheck(
+                status=harmless(str(check["status"])),
+                latency_ms=latency if is_measure(latency := check.get("latency_ms")) else None,
+                detail=harmless(str(check.get("detail", ""))),
             )
             for name, check in body["checks"].items()
         }
         status = body["status"]
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
         problem = f"/health answers {reply.status_code} and no health report"
         if reply.is_redirect:
-            problem = f"it redirects to {reply.headers.get('location', 'elsewhere')}"
+            problem = f"it redirects to {harmless(reply.headers.get('location', 'elsewhere'))}"
         return Health(status="unreachable", problem=f"{problem}: is this QwenCam's address?")
-    known: Status = status if status in {"ok", "degraded", "down"} else "down"
-    return Health(status=known, version=str(body.get("version", "")), checks=checks)
+    known: Status = status if status in ("ok", "degraded", "down") else "down"
+    return Health(status=known, version=harmless(str(body.get("version", ""))), checks=checks)
 
 
 def reachable_from_here(name: str, *, server_url: str) -> bool:
     """Is a model server's address the same one here as on the server?
 
-    One on the loopback of another machine is not.
+    One on the loopback of another machine is not, nor is what is no host with its port.
     """
-    return not _is_loopback(urlsplit(f"//{name}").hostname) or _is_loopback(
-        urlsplit(server_url).hostname
-    )
+    if not _ADDRESS.fullmatch(name):
+        return False
+    host = name.rpartition("]")[0][1:] if name.startswith("[") else name.partition(":")[0]
+    return not _is_loopback(host) or _is_loopback(urlsplit(server_url).hostname)
 
 
 def _is_loopback(host: str | None) -> bool:
+    """So is what this machine takes for its own: no address at all, and ``127.1``."""
+    name = (host or "").lower().rstrip(".")
     try:
-        return ipaddress.ip_address(host or "").is_loopback
+        address = ipaddress.ip_address(name)
     except ValueError:
-        return host == "localhost"
+        last = name.rpartition(".")[2]
+        return last == "localhost" or bool(re.fullmatch(r"[0-9]+|0x[0-9a-f]*", last))
+    mapped = getattr(address, "ipv4_mapped", None) or address
+    return bool(mapped.is_loopback or mapped.is_unspecified)
 
 
-def _why(error: httpx.HTTPError | httpx.InvalidURL) -> str:
+def _why(error: Exception) -> str:
     """Say in a few words why there is no answer."""
-    if isinstance(error, httpx.TimeoutException):
+    if isinstance(error, httpx.TimeoutException | TimeoutError):
         return f"no answer within {TIMEOUT_SECONDS:.0f} s."
-    text = str(error)
+    text = harmless(str(error))
     if "CERTIFICATE_VERIFY_FAILED" in text:
         return (
             "its certificate isn't trusted here: name the authority's file in SSL_CERT_FILE."

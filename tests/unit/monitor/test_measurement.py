@@ -26,19 +26,38 @@ def test_a_page_is_read_with_all_that_a_label_may_hold():
     server = Server()
     odd = 'a "b" \\ {c="d"}, e\nf'
     server.servers.labels(odd).set(1)
-    server.servers.labels("[::1]:8000").set(math.inf)
+    server.servers.labels("[::1]:8000").set(2)
     page = server.page(1.0)
-    assert page.by_label("up", "server") == {odd: 1, "[::1]:8000": math.inf}
-    assert page.value("up") == math.inf
+    shown = odd.replace("\n", " ")
+    assert page.by_label("up", "server") == {shown: 1, "[::1]:8000": 2}
+    assert page.value("up") == 3
     assert page.value("nothing") is None
     assert page.by_label("up", "other") == {}
 
 
 def test_what_is_no_sample_is_passed_over():
     text = '# HELP a b\n\na 1\nb{c="d"} x\n<html>\nc 2 1700000000\nd NaN\n'
+    text += "e -Inf\nf +Inf\ng 1e308\n"
     page = parse(text, at=0)
     assert (page.value("a"), page.value("c"), page.value("b")) == (1, 2, None)
-    assert math.isnan(page.value("d"))
+    assert [page.value(name) for name in "defg"] == [None] * 4
+
+
+def test_no_label_steers_a_terminal():
+    page = parse('up{server="a\x1b]52;c;eA==\x1b\\\\b\x9b2J"} 1\n', at=0)
+    assert page.by_label("up", "server") == {"a ]52;c;eA== \\b 2J": 1}
+
+
+@pytest.mark.parametrize("labels", ["a" * 2_000_000, 'a="' * 500_000, 'a="b",' * 300_000 + "c"])
+def test_a_line_without_an_end_takes_no_end_of_time(labels):
+    assert parse(f"x{{{labels}}} 1\n", at=0).value("x") == 1
+
+
+def test_bounds_that_are_none_are_passed_over():
+    text = "".join(f't_bucket{{le="{le}"}} 5\n' for le in ("abc", "nan", "-inf", "1", "+Inf"))
+    times = Between(now=parse(text, at=1), before=None).percentiles("t")
+    assert times.count == 5
+    assert 0 < times.p50 <= 1
 
 
 def test_increases_and_rates_between_two_scrapes():
