@@ -5,8 +5,9 @@ process that serves the page is the one that counts.
 """
 
 import logging
+import sys
 import threading
-from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import cache
 from socketserver import ThreadingMixIn
 from typing import Any
@@ -21,13 +22,57 @@ from qwencam_site.metrics import access
 logger = logging.getLogger(__name__)
 
 
+MOST_READERS = 16
+REFUSAL = (
+    f"HTTP/1.0 403 Forbidden\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n{access.DETAIL}\n"
+).encode()
+
+
 class _Server(ThreadingMixIn, WSGIServer):
+    """Gives a thread to allowed addresses only, and to so many readers at a time."""
+
     daemon_threads = True
     # One reader that stalls holds its own thread only, and nobody waits for it at the end.
     block_on_close = False
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._places = threading.Semaphore(MOST_READERS)
+
+    def verify_request(self, request: Any, client_address: Any) -> bool:
+        if access.is_allowed(str(client_address[0]), allow=settings.METRICS_ALLOW):
+            return True
+        # Without waiting: it fits into the buffer of a connection that is just open.
+        with suppress(OSError):
+            request.settimeout(0)
+            request.send(REFUSAL)
+        return False
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if not self._places.acquire(blocking=False):
+            self.shutdown_request(request)
+            return
+        try:
+            super().process_request(request, client_address)
+        except BaseException:  # There was no thread for it.
+            self._places.release()
+            raise
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._places.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of readers that went away or stalled, and no traceback of anything."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            logger.warning("A reader of the worker's metrics got none: %s.", type(error).__name__)
+
 
 class _Quiet(WSGIRequestHandler):
+    # Of each read: what is silent for so long is closed.
     timeout = 10
 
     def address_string(self) -> str:  # No name look-up, which may hang.
@@ -37,8 +82,11 @@ class _Quiet(WSGIRequestHandler):
         pass
 
 
+_all_metrics = make_wsgi_app()
+
+
 class WorkerPage:
-    """Serves this process's metrics at every path while it is started.
+    """Serves this process's metrics at every path while it is started, to ``METRICS_ALLOW`` only.
 
     Args:
         host, port: where; port 0 is nowhere.
@@ -55,7 +103,7 @@ class WorkerPage:
             return
         try:
             server = make_server(
-                self._host, self._port, guarded, server_class=_Server, handler_class=_Quiet
+                self._host, self._port, _all_metrics, server_class=_Server, handler_class=_Quiet
             )
         except OSError as error:
             logger.warning(
@@ -75,18 +123,6 @@ class WorkerPage:
             self._server.shutdown()
             self._server.server_close()
             self._server = None
-
-
-_all_metrics = make_wsgi_app()
-
-
-def guarded(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """The WSGI application: the metrics, for the addresses in ``METRICS_ALLOW`` only."""
-    if access.is_allowed(environ.get("REMOTE_ADDR", ""), allow=settings.METRICS_ALLOW):
-        page: Iterable[bytes] = _all_metrics(environ, start_response)
-        return page
-    start_response("403 Forbidden", [("Content-Type", "text/plain; charset=utf-8")])
-    return [f"{access.DETAIL}\n".encode()]
 
 
 @cache

@@ -6,13 +6,16 @@ ends because its port is taken, series twice on a page, a limit that nobody sees
 
 import logging
 import re
+import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection
 from ipaddress import ip_network
 from pathlib import Path
+from socket import create_connection
 
 import pytest
 from cryptography import x509
@@ -30,7 +33,7 @@ from apps.chat.questions import QUEUE
 from apps.chat.server_board import RedisBoard
 from apps.inference.board import ServerNews
 from apps.inference.metrics import REQUESTS
-from qwencam_site.metrics import platform
+from qwencam_site.metrics import platform, worker
 from qwencam_site.metrics.access import is_allowed
 from qwencam_site.metrics.worker import WorkerPage
 from tests.ports import free_port
@@ -163,6 +166,49 @@ def test_a_workers_page_is_for_metrics_allow_only(page: WorkerPage, settings):
         403,
         b"This address may not read the metrics: see METRICS_ALLOW.\n",
     )
+
+
+def readers() -> int:
+    return sum("process_request_thread" in thread.name for thread in threading.enumerate())
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_a_forbidden_address_is_given_no_thread(page: WorkerPage, settings):
+    settings.METRICS_ALLOW = [ip_network("10.0.0.0/8")]
+    before = readers()
+    for _ in range(20):
+        with create_connection(("127.0.0.1", page._port), timeout=60) as silent:
+            assert silent.recv(100).startswith(b"HTTP/1.0 403 Forbidden\r\n")
+            assert readers() == before
+
+
+def test_silent_readers_are_bounded_and_end_quietly(
+    page: WorkerPage, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], caplog
+):
+    with ExitStack() as open_sockets:
+        silent = [
+            open_sockets.enter_context(create_connection(("127.0.0.1", page._port), timeout=60))
+            for _ in range(worker.MOST_READERS)
+        ]
+        wait_until(lambda: readers() >= worker.MOST_READERS)
+        with create_connection(("127.0.0.1", page._port), timeout=60) as too_many:
+            assert too_many.recv(1) == b""
+        assert readers() == worker.MOST_READERS
+        silent.pop().close()
+        wait_until(lambda: readers() < worker.MOST_READERS)
+        monkeypatch.setattr(worker._Quiet, "timeout", 0.1)
+        with create_connection(("127.0.0.1", page._port), timeout=60) as stalled:
+            assert stalled.recv(1) == b""
+    wait_until(lambda: readers() == 0)
+    assert get(page._port)[0] == 200
+    assert capfd.readouterr().err == ""
+    assert caplog.text == ""
 
 
 def test_a_taken_port_is_a_warning(page: WorkerPage, caplog: pytest.LogCaptureFixture):
