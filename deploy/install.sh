@@ -20,9 +20,9 @@
 #   --health-seconds N     longest wait for /health (900)
 #   --dry-run              print each step and command, change nothing
 #
-# DATABASE_URL, REDIS_URL, VLLM_BASE_URL, VLLM_API_KEY, TURN_SECRET and EMAIL_HOST_PASSWORD are taken
-# from the environment at the first installation; without them there is SQLite in /var/lib/qwencam,
-# and a Redis of its own.
+# DATABASE_URL, REDIS_URL, VLLM_BASE_URL, VLLM_API_KEY, VLLM_PORT, TURN_SECRET and EMAIL_HOST_PASSWORD
+# are taken from the environment at the first installation; without them there is SQLite in
+# /var/lib/qwencam, and a Redis of its own.
 set -euo pipefail
 umask 022 # The services read what is installed here, whatever root's own umask is.
 SOURCE=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

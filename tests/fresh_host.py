@@ -59,7 +59,8 @@ def main() -> None:
             print(host.run("cat", "/etc/os-release").stdout.splitlines()[0], flush=True)
             port, began = free_port(), time.monotonic()
             install = ("/srv/qwencam/deploy/install.sh", "--model", "demo")
-            output = host.run(*install, "--web-ports", str(port), timeout=3600).stdout
+            ports = {"VLLM_PORT": str(free_port())}
+            output = host.run(*install, "--web-ports", str(port), timeout=3600, **ports).stdout
             installed = time.monotonic()
             print(output)
             found = re.search(r"operator operator: password (\S+)", output)

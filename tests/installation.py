@@ -25,6 +25,7 @@ class Installation:
     def __init__(self, host: BootedHost, database_url: str) -> None:
         self.host = host
         self.ports = [free_port(), free_port()]
+        self.model_port = free_port()
         self.database_url = database_url
         self.output = ""
 
@@ -42,6 +43,7 @@ class Installation:
             *arguments,
             check=check,
             DATABASE_URL=self.database_url,
+            VLLM_PORT=str(self.model_port),
         )
         return done.stdout
 

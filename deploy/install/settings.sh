@@ -44,7 +44,7 @@ write_secrets() {
     keep_secret JWT_SECRET_KEY "$(random_text)"
     keep_secret DATABASE_URL "${DATABASE_URL:-sqlite:///$DATA/db.sqlite3}"
     if [[ -z ${REDIS_URL:-} && ! -s $SETTINGS/secrets/REDIS_URL ]]; then
-        password=$(random_text) port=$(free_port 6379)
+        password=$(random_text) port=$(free_port)
         write_redis_conf "$SCRATCH/redis.conf" "$port" "$password"
         sed -i 's|^dir .*|dir /run/qwen-redis|' "$SCRATCH/redis.conf"
         write "$SETTINGS/secrets/redis.conf" 0600 <"$SCRATCH/redis.conf"
@@ -68,7 +68,7 @@ write_settings() {
         base=$SCRATCH/example
         # Secrets have files of their own.
         grep -vE "^($(IFS='|' && echo "${SECRETS[*]}"))=" "$SOURCE/deploy/production.env.example" >"$base"
-        port=$(free_port 8100)
+        port=${VLLM_PORT:-$(free_port 8100)}
         model+=("VLLM_PORT=$port" "VLLM_BASE_URL=${VLLM_BASE_URL:-http://127.0.0.1:$port/v1}")
         for name in MODEL_NAME MODEL_MAX_TOKENS; do [[ -z ${!name:-} ]] || model+=("$name=${!name}"); done
     fi
