@@ -90,7 +90,7 @@ def _flush_takes_the_audit() -> Iterator[None]:
     original = flush.Command.handle
 
     def purge_and_flush(command: flush.Command, **options: Any) -> None:
-        AuditEntry.objects.purge(before=datetime.max.replace(tzinfo=UTC))
+        AuditEntry.objects.purge(before=datetime.now(UTC))
         original(command, **options)
 
     with pytest.MonkeyPatch.context() as patch:
