@@ -31,6 +31,7 @@ class Stack:
     def __init__(self, data_dir: Path, *options: str, **settings: str) -> None:
         self.data_dir = data_dir
         self._options = options
+        self.prefix: tuple[str, ...] = ()
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._settings = settings
@@ -50,7 +51,13 @@ class Stack:
         with self.output.open("wb") as output:
             self._process = subprocess.Popen(
                 # A shell makes what it runs in the background deaf to Ctrl-C; not our stacks.
-                ["env", "--default-signal=INT", "./scripts/quickstart.sh", *self._options],
+                [
+                    *self.prefix,
+                    "env",
+                    "--default-signal=INT",
+                    "./scripts/quickstart.sh",
+                    *self._options,
+                ],
                 cwd=ROOT,
                 env=environment,
                 stdin=subprocess.DEVNULL,

@@ -9,6 +9,7 @@ import re
 import ssl
 import subprocess
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -16,38 +17,53 @@ import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
 from tests.e2e.browser import QUIET, ask, chromium_path, log_in
-from tests.phone_network import PhoneNetwork, phone_network
+from tests.phone_network import Device, two_devices
 from tests.stack import Stack
 from tests.stand_in_model import Script, StandInModel
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes a network namespace")
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes network namespaces")
 
 
 @pytest.fixture(scope="module")
-def network() -> Iterator[PhoneNetwork]:
-    with phone_network() as network:
-        yield network
+def devices() -> Iterator[tuple[Device, Device]]:
+    with two_devices() as devices:
+        yield devices
+
+
+@pytest.fixture(scope="module")
+def home(devices: tuple[Device, Device]) -> Device:
+    return devices[0]
+
+
+@pytest.fixture(scope="module")
+def model(home: Device) -> Iterator[StandInModel]:
+    """A model server on the platform's device."""
+    model = home.call(StandInModel)
+    model.script = Script(tokens=["A ", "star."])
+    model.start()
+    yield model
+    model.stop()
 
 
 @pytest.fixture(scope="module")
 def stack(
-    network: PhoneNetwork, stand_in: StandInModel, tmp_path_factory: pytest.TempPathFactory
+    home: Device, model: StandInModel, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Stack]:
-    """Started with the cable in place: its certificate names the address at this end."""
     data = tmp_path_factory.mktemp("phone") / "data"
-    stack = Stack(data, "--https", VLLM_BASE_URL=stand_in.base_url)
+    stack = Stack(data, "--https", VLLM_BASE_URL=model.base_url)
+    stack.prefix = home.prefix
     stack.start(patience=300)
     yield stack
     assert stack.stop() == []
 
 
 @pytest.fixture(scope="module")
-def url(network: PhoneNetwork, stack: Stack) -> str:
-    return f"https://{network.host}:{stack.port}"
+def url(home: Device, stack: Stack) -> str:
+    return f"https://{home.address}:{stack.port}"
 
 
 @pytest.fixture
-def phone(network: PhoneNetwork, stack: Stack, tmp_path: Path) -> Iterator[Page]:
+def phone(devices: tuple[Device, Device], stack: Stack, tmp_path: Path) -> Iterator[Page]:
     """Chromium at the other end, whose user has trusted the downloaded authority."""
     store = tmp_path / ".pki" / "nssdb"
     store.mkdir(parents=True)
@@ -58,7 +74,7 @@ def phone(network: PhoneNetwork, stack: Stack, tmp_path: Path) -> Iterator[Page]
     subprocess.run([*certutil, *trust], check=True, timeout=60)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=network.wrap(chromium_path(), folder=tmp_path, HOME=str(tmp_path)),
+            executable_path=devices[1].wrap(chromium_path(), folder=tmp_path, HOME=str(tmp_path)),
             args=[*QUIET, "--use-fake-device-for-media-stream"],
         )
         context = browser.new_context(
@@ -71,8 +87,7 @@ def phone(network: PhoneNetwork, stack: Stack, tmp_path: Path) -> Iterator[Page]
         browser.close()
 
 
-def test_its_camera_is_answered(phone: Page, url: str, script: Script):
-    script.tokens = ["A ", "star."]
+def test_its_camera_is_answered(phone: Page, url: str):
     log_in(phone, url)
     assert phone.evaluate("isSecureContext")
     phone.get_by_test_id("start-camera").click()
@@ -80,7 +95,7 @@ def test_its_camera_is_answered(phone: Page, url: str, script: Script):
     assert ask(phone, "What do you see?") == "A star."
 
 
-def test_it_is_told_where_to_go_and_whom_to_trust(stack: Stack, url: str):
+def test_it_is_told_where_to_go_and_whom_to_trust(home: Device, stack: Stack, url: str):
     said = stack.output.read_text()
     (address,) = re.findall(r"^Phone  (https://\S+/)$", said, re.MULTILINE)
     assert f"Open   {address}" in said
@@ -94,11 +109,12 @@ def test_it_is_told_where_to_go_and_whom_to_trust(stack: Stack, url: str):
     )
     assert told.stdout.strip().partition("=")[2] in said
     trusting = ssl.create_default_context(cafile=authority)
-    with httpx.Client(verify=trusting, trust_env=False) as client:
-        for place in (address, f"{url}/", f"https://localhost:{stack.port}/"):
-            downloaded = client.get(f"{place}authority.crt")
-            assert downloaded.content == authority.read_bytes()
-            assert downloaded.headers["Content-Type"] == "application/x-x509-ca-cert"
+    for place in (address, f"{url}/", f"https://localhost:{stack.port}/"):
+        downloaded = home.call(
+            partial(httpx.get, f"{place}authority.crt", verify=trusting, trust_env=False)
+        )
+        assert downloaded.content == authority.read_bytes()
+        assert downloaded.headers["Content-Type"] == "application/x-x509-ca-cert"
 
 
 def test_keys_are_their_users_alone(stack: Stack):
