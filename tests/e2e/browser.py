@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.stack import PASSWORD
 
@@ -56,9 +56,14 @@ def running_browser(
 @contextmanager
 def fresh_profile(browser: Browser, *, granted: bool = True, **context: object) -> Iterator[Page]:
     """Open a page in a browser as if nobody had used it; `granted` is the camera's permission."""
-    profile = browser.new_context(permissions=["camera"] if granted else [], **context)  # type: ignore[arg-type]
+    profile = _new_profile(browser, granted=granted, **context)
     yield profile.new_page()
     profile.close()
+
+
+def _new_profile(browser: Browser, *, granted: bool, **context: object) -> BrowserContext:
+    permissions = ["camera"] if granted else []
+    return browser.new_context(permissions=permissions, **context)  # type: ignore[arg-type]
 
 
 @contextmanager
@@ -70,11 +75,9 @@ def open_page(
     **context: object,
 ) -> Iterator[Page]:
     """Open a page in a browser of its own; `camera` and `cameras` as of `running_browser`."""
-    with (
-        running_browser(camera=camera, cameras=cameras) as browser,
-        fresh_profile(browser, granted=granted, **context) as page,
-    ):
-        yield page
+    with running_browser(camera=camera, cameras=cameras) as browser:
+        # The profile ends with the browser, which a test may have killed.
+        yield _new_profile(browser, granted=granted, **context).new_page()
 
 
 def log_in(page: Page, url: str) -> None:
