@@ -144,9 +144,12 @@ def test_an_environment_that_makes_no_sense_is_a_sentence(monkeypatch, name, val
     assert "Traceback" not in result.stderr
 
 
-def test_the_quickstarts_address_is_found(light_stack, tmp_path):
+def test_the_quickstarts_address_is_found(light_stack, tmp_path, monkeypatch):
     from deploy.monitor.cli import quickstart_url
 
+    monkeypatch.setenv("DATA_DIR", str(light_stack.data_dir))
+    assert quickstart_url(tmp_path) == light_stack.url
+    monkeypatch.delenv("DATA_DIR")
     assert quickstart_url(tmp_path) is None
     (tmp_path / "var").symlink_to(light_stack.data_dir)
     assert quickstart_url(tmp_path) == light_stack.url
