@@ -169,7 +169,9 @@ def test_a_workers_page_is_for_metrics_allow_only(page: WorkerPage, settings):
 
 
 def readers() -> int:
-    return sum("process_request_thread" in thread.name for thread in threading.enumerate())
+    """Count the threads of such pages, not those of other tests' servers in this process."""
+    targets = [getattr(thread, "_target", None) for thread in threading.enumerate()]
+    return sum(isinstance(getattr(each, "__self__", None), worker._Server) for each in targets)
 
 
 def wait_until(holds: Callable[[], bool]) -> None:
