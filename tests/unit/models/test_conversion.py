@@ -319,7 +319,9 @@ with whole(Path(sys.argv[1]), last=lambda _: None) as part:
     print("writing", flush=True)
     time.sleep(600)
 """
-    command = [sys.executable, "-c", program, str(tmp_path / "model")]
+    # A shell makes what it runs in the background deaf to Ctrl-C.
+    command = ["env", "--default-signal=INT", sys.executable, "-c", program]
+    command.append(str(tmp_path / "model"))
     with subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as run:

@@ -170,8 +170,11 @@ def test_a_workers_page_is_for_metrics_allow_only(page: WorkerPage, settings):
 
 def readers() -> int:
     """Count the threads of such pages, not those of other tests' servers in this process."""
-    targets = [getattr(thread, "_target", None) for thread in threading.enumerate()]
-    return sum(isinstance(getattr(each, "__self__", None), worker._Server) for each in targets)
+    return sum(
+        "process_request_thread" in thread.name
+        and isinstance(getattr(getattr(thread, "_target", None), "__self__", None), worker._Server)
+        for thread in threading.enumerate()
+    )
 
 
 def wait_until(holds: Callable[[], bool]) -> None:
