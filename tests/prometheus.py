@@ -65,7 +65,7 @@ class Prometheus:
                 if httpx.get(f"http://127.0.0.1:{self.port}/-/ready", timeout=5).is_success:
                     return
             except httpx.TransportError:
-                pass
+                pass  # It does not listen yet: the deadline above ends the wait.
             time.sleep(0.1)
 
     def stop(self) -> None:

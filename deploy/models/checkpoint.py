@@ -98,7 +98,7 @@ def weight_bytes(folder: Path) -> int:
         total = json.loads(index.read_text(encoding="utf-8"))["metadata"]["total_size"]
         return int(total)
     except OSError:
-        pass
+        pass  # A model in one file has no index: that file's size is summed up below.
     except (ValueError, KeyError, TypeError) as error:
         raise ModelUnknown(f"{index} is damaged: download the model again.") from error
     sizes = [path.stat().st_size for path in folder.glob("*.safetensors")]
