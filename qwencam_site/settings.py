@@ -321,6 +321,9 @@ SECURE_HSTS_SECONDS = environment.integer(
 )
 SECURE_HSTS_INCLUDE_SUBDOMAINS = environment.flag("HSTS_INCLUDE_SUBDOMAINS", default=False)
 SECURE_HSTS_PRELOAD = environment.flag("HSTS_PRELOAD", default=False)
+if HTTPS_ENABLED and not SECURE_HSTS_SECONDS:
+    # Somebody has chosen 0: without a choice it is a year.
+    SILENCED_SYSTEM_CHECKS.append("security.W004")
 # Browsers' lists take no domain with less: https://hstspreload.org
 if SECURE_HSTS_PRELOAD and not (
     SECURE_HSTS_INCLUDE_SUBDOMAINS and SECURE_HSTS_SECONDS >= 31_536_000

@@ -84,6 +84,8 @@ trap stop EXIT
 find_python >/dev/null
 wait_for_last_supervisor
 need_free_port PORT "$PORT"
+need_own_address HOST "$HOST"
+[[ -z ${SSL_CERT_PATH:-}${SSL_KEY_PATH:-} ]] || need_certificate "$(find_python)"
 export START_VLLM=true START_REDIS=true
 [[ -z ${VLLM_BASE_URL:-} ]] || START_VLLM=false
 [[ -z ${REDIS_URL:-} ]] || START_REDIS=false

@@ -9,6 +9,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/lib/say.sh
 source scripts/lib/say.sh
+# shellcheck source=scripts/lib/preflight.sh
+source scripts/lib/preflight.sh
 
 HOST=${HOST:-127.0.0.1} PORT=${PORT:-8000}
 PYTHON=${PYTHON:-.venv/bin/python}
@@ -19,9 +21,7 @@ options=(--websocket-max-message-size 8388608 --websocket-max-frame-size 8388608
 if [[ -z ${SSL_CERT_PATH:-}${SSL_KEY_PATH:-} ]]; then
     options+=(-b "$HOST" -p "$PORT")
 else
-    for name in SSL_CERT_PATH SSL_KEY_PATH; do
-        [[ -r ${!name:-} ]] || fail "$name names no readable file: '${!name:-}'."
-    done
+    need_certificate "$PYTHON"
     # Colons separate the parts of a Twisted endpoint.
     options+=(-e "ssl:$PORT:privateKey=${SSL_KEY_PATH//:/\\:}:certKey=${SSL_CERT_PATH//:/\\:}:interface=${HOST//:/\\:}")
 fi

@@ -44,7 +44,12 @@ hosts() {
 public_url() {
     local scheme=http name=localhost
     [[ -z ${SSL_CERT_PATH:-} ]] || scheme=https
-    [[ $HOST != 0.0.0.0 ]] || name=${LAN_ADDRESS:-$(hostname)}
+    case $HOST in
+        127.0.0.1 | localhost) ;;
+        0.0.0.0 | ::) name=${LAN_ADDRESS:-$(hostname)} ;;
+        *:*) name=[$HOST] ;;
+        *) name=$HOST ;;
+    esac
     printf '%s://%s:%s\n' "$scheme" "$name" "${PORT:?}"
 }
 

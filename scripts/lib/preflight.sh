@@ -32,6 +32,37 @@ need_free_port() {
     ! port_in_use "$2" || fail "Port $2 is in use: choose another with $1=$(($2 + 1))."
 }
 
+# need_own_address NAME VALUE: something can listen there.
+need_own_address() {
+    "$(find_python)" - "$2" <<'PYTHON' 2>/dev/null ||
+import socket, sys
+socket.create_server((sys.argv[1], 0), family=socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET)
+PYTHON
+        fail "$1 must be an address of this machine, such as 127.0.0.1 (this machine alone) or 0.0.0.0 (others too), not '$2'."
+}
+
+# need_certificate PYTHON: $SSL_CERT_PATH and $SSL_KEY_PATH can be read and belong together.
+need_certificate() {
+    local name reason
+    for name in SSL_CERT_PATH SSL_KEY_PATH; do
+        [[ -f ${!name:-} && -r ${!name} ]] || fail "$name names no readable file: '${!name:-}'."
+    done
+    reason=$("$1" - <<'PYTHON'
+import os, ssl
+try:
+    ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(
+        os.environ["SSL_CERT_PATH"], os.environ["SSL_KEY_PATH"], password=lambda: ""
+    )
+except ssl.SSLError as error:
+    print({"KEY_VALUES_MISMATCH": "the key is another certificate's"}.get(
+        error.reason, "PEM is expected, and a key without a passphrase"
+    ))
+PYTHON
+    )
+    [[ -z $reason ]] ||
+        fail "SSL_CERT_PATH and SSL_KEY_PATH are no certificate and its key: $reason."
+}
+
 # free_port [FROM]: prints the first free port from there on. Without FROM it begins somewhere
 # below the ports that the system hands out itself, so that two starts at once rarely meet.
 free_port() {

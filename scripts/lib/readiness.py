@@ -24,6 +24,12 @@ DIRECT = urllib.request.build_opener(
 )
 
 
+def reached_at(host: str) -> str:
+    """Return the host of a URL for what listens at that address."""
+    anywhere = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104
+    return anywhere.get(host) or (f"[{host}]" if ":" in host else host)
+
+
 def missing(url: str) -> list[str] | None:
     """Return the checks that are not ok, or None while the web server does not answer."""
     try:
@@ -93,7 +99,7 @@ def wait_until_healthy(url: str, logs: Path) -> None:
 def main() -> None:
     data = Path(os.environ["DATA_DIR"])
     scheme = "https" if os.environ.get("SSL_CERT_PATH") else "http"
-    url = f"{scheme}://127.0.0.1:{os.environ['PORT']}"
+    url = f"{scheme}://{reached_at(os.environ['HOST'])}:{os.environ['PORT']}"
     logs = data / "logs"
     wait_until_healthy(url, logs)
     description = {

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.site_certificate import self_signed
+
 ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -67,6 +69,35 @@ def test_a_port_in_use(tmp_path):
 def test_a_port_that_is_none(tmp_path, port):
     said = refusal(tmp_path / "data", PORT=port)
     assert said == f"PORT must be a port number from 1 to 65535, not '{port}'."
+
+
+@pytest.mark.parametrize("host", ["nonsense", "203.0.113.7", "0.0.0.0.0"])
+def test_an_address_that_is_not_this_machines(tmp_path, host):
+    said = refusal(tmp_path / "data", HOST=host)
+    assert said.startswith("HOST must be an address of this machine")
+    assert said.endswith(f"not '{host}'.")
+
+
+def test_a_certificate_that_cannot_be_read(tmp_path):
+    said = refusal(tmp_path / "data", SSL_CERT_PATH="/nowhere.pem", SSL_KEY_PATH="/nowhere.pem")
+    assert said == "SSL_CERT_PATH names no readable file: '/nowhere.pem'."
+    said = refusal(tmp_path / "data", SSL_KEY_PATH="/nowhere.pem")
+    assert said == "SSL_CERT_PATH names no readable file: ''."
+
+
+def test_a_certificate_that_is_none(tmp_path):
+    for name in "site", "other":
+        (tmp_path / name).mkdir()
+        self_signed(tmp_path / name)
+    (tmp_path / "text.pem").write_text("no PEM\n")
+    common = "SSL_CERT_PATH and SSL_KEY_PATH are no certificate and its key: "
+    files = {
+        "SSL_CERT_PATH": str(tmp_path / "site" / "site.pem"),
+        "SSL_KEY_PATH": str(tmp_path / "other" / "site.key"),
+    }
+    assert refusal(tmp_path / "data", **files) == f"{common}the key is another certificate's."
+    files["SSL_CERT_PATH"] = str(tmp_path / "text.pem")
+    assert refusal(tmp_path / "data", **files).startswith(f"{common}PEM is expected")
 
 
 def test_no_disk(tmp_path):
