@@ -8,4 +8,4 @@ class CameraSessionsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from apps.camera_sessions import account_changes, schema  # noqa: F401
+        from apps.camera_sessions import account_changes  # noqa: F401

@@ -1,5 +1,6 @@
 from django.urls import path
 
+import apps.camera_sessions.schema  # noqa: F401 # Tells the schema of our ways to authenticate.
 from apps.camera_sessions.pages import end_own_session, own_sessions
 from apps.camera_sessions.views import RefreshView, SessionView, TokenView
 

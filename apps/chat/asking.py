@@ -22,10 +22,11 @@ from apps.chat.tasks import answer_next
 from apps.frames.privacy import FilterFailed
 from apps.frames.store import FrameStore
 from apps.frames.types import EncodedFrame
-from apps.streaming.capture import SceneUnchanged, Wish
+from apps.streaming.capture import SceneUnchanged
 from apps.streaming.errors import CaptureFailed
 from apps.streaming.host import MediaHost
 from apps.streaming.peer import PeerSession
+from apps.streaming.types import Wish
 
 logger = logging.getLogger(__name__)
 

@@ -14,8 +14,7 @@ from channels.layers import BaseChannelLayer, get_channel_layer
 from redis.exceptions import RedisError
 
 from apps.chat import metrics
-from apps.streaming.capture import Wish
-from apps.streaming.host import StreamState
+from apps.streaming.types import StreamState, Wish
 
 logger = logging.getLogger(__name__)
 

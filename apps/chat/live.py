@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 from apps.chat.asking import Asking
 from apps.chat.protocol import Error, LiveText, ProtocolError, ServerMessage
 from apps.chat.questions import NewQuestion, State
-from apps.streaming.capture import Wish
+from apps.streaming.types import Wish
 
 PAUSE_AFTER_ERROR_SECONDS = 1.0
 RENEWAL_SECONDS = 0.5

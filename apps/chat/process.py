@@ -15,16 +15,17 @@ from apps.chat.admission import AskLimits
 from apps.chat.asking import Asking
 from apps.chat.failures import kind_and_place
 from apps.chat.relay import MediaRelay
-from apps.chat.services import Services, privacy_policy, services
+from apps.chat.services import Services, services
 from apps.chat.shutdown import before_shutdown
 from apps.chat.watching import Patience, Tell, Watch
 from apps.frames import privacy
 from apps.frames.privacy import PrivacyPolicy
 from apps.frames.types import EncodedFrame
 from apps.live_settings.current import REFRESH_SECONDS, current, refresh
-from apps.streaming.capture import Wish, snapshot
+from apps.streaming.capture import snapshot
 from apps.streaming.host import MediaHost
 from apps.streaming.peer import PeerSession
+from apps.streaming.types import Wish
 
 logger = logging.getLogger(__name__)
 
@@ -113,6 +114,16 @@ def ask_limits() -> AskLimits:
         per_minute=live.max_questions_per_minute,
         depth=live.max_queue_depth,
         stale_seconds=settings.MODEL_TIMEOUT_SECONDS + 60,
+    )
+
+
+def privacy_policy() -> PrivacyPolicy:
+    """Return which privacy filters are on."""
+    live = current()
+    return PrivacyPolicy(
+        face_blur=live.enable_face_blur,
+        nsfw=live.enable_nsfw_filter,
+        nsfw_threshold=settings.NSFW_THRESHOLD,
     )
 
 

@@ -17,8 +17,8 @@ from apps.chat.asking import Asking
 from apps.chat.events import media_group
 from apps.chat.process_name import process_name
 from apps.chat.services import Services
-from apps.streaming.capture import Wish
-from apps.streaming.host import MediaHost, StreamState
+from apps.streaming.host import MediaHost
+from apps.streaming.types import StreamState, Wish
 
 logger = logging.getLogger(__name__)
 

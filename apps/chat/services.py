@@ -12,9 +12,7 @@ from apps.chat.figures import Figures
 from apps.chat.known_preferences import KnownPreferences
 from apps.chat.questions import QuestionStore
 from apps.chat.redis_client import async_redis
-from apps.frames.privacy import PrivacyPolicy
 from apps.frames.store import FrameStore
-from apps.live_settings.current import current
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,13 +61,3 @@ def services_over(redis: Redis) -> Services:
 def services() -> Services:
     """Return the services of the running event loop."""
     return services_over(async_redis())
-
-
-def privacy_policy() -> PrivacyPolicy:
-    """Return which privacy filters are on."""
-    live = current()
-    return PrivacyPolicy(
-        face_blur=live.enable_face_blur,
-        nsfw=live.enable_nsfw_filter,
-        nsfw_threshold=settings.NSFW_THRESHOLD,
-    )

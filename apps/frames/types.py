@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-from numpy.typing import NDArray
-
+# A worker and a command handle encoded frames only, and need neither.
 if TYPE_CHECKING:
+    import numpy as np
     from av import VideoFrame
+    from numpy.typing import NDArray
 
 _SEAL: Final = object()
 
@@ -51,7 +51,7 @@ class FilteredFrame:
         """Refuse to exist without the seal that the privacy filters hold."""
         if self.seal is not _SEAL:
             raise TypeError("Only apps.frames.privacy.apply makes a FilteredFrame.")
-        if self.pixels.ndim != 3 or self.pixels.shape[2] != 3 or self.pixels.dtype != np.uint8:
+        if self.pixels.ndim != 3 or self.pixels.shape[2] != 3 or self.pixels.dtype != "uint8":
             raise ValueError("A filtered frame is uint8 of shape (height, width, 3).")
         self.pixels.setflags(write=False)
 

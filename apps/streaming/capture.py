@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from typing import Literal
 
 from apps.frames import privacy
 from apps.frames.encoding import encode, model_size
@@ -12,10 +11,7 @@ from apps.frames.types import EncodedFrame, RawFrame
 from apps.streaming import metrics
 from apps.streaming.errors import StreamStalled
 from apps.streaming.peer import PeerSession
-
-Wish = Literal["asked", "live", "live_if_changed", "live_again"]
-"""What a frame is wanted for: a person's question, or live mode's; there also only if the scene
-has changed since the last one, or in place of one that still waits for the model."""
+from apps.streaming.types import Wish
 
 
 class SceneUnchanged(Exception):

@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from contextvars import Context
-from dataclasses import dataclass
 from itertools import count
 from typing import Any, Final
 
@@ -12,29 +11,13 @@ from apps.streaming import datagrams, decoder, metrics
 from apps.streaming.config import MediaConfig
 from apps.streaming.errors import NoStream, OfferRefused
 from apps.streaming.offers import vet_offer
-from apps.streaming.peer import PeerSession, PeerState
+from apps.streaming.peer import PeerSession
+from apps.streaming.types import StreamState
 
 logger = logging.getLogger(__name__)
 
 SWEEP_SECONDS: Final = 1.0
 _FPS_CHANGE: Final = 0.2
-
-
-@dataclass(frozen=True)
-class StreamState:
-    """What a session's stream is doing. `error` is a code of the contract; sizes are pixels.
-
-    `reason` is a sentence, for a stream that closed.
-    """
-
-    session_id: str
-    state: PeerState
-    width: int = 0
-    height: int = 0
-    fps: float = 0.0
-    error: str | None = None
-    reason: str = ""
-
 
 Subscriber = Callable[[StreamState], None]
 

@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 from aiortc import (
     RTCConfiguration,
@@ -38,10 +38,9 @@ from apps.streaming.ice import bind_within, with_public_address
 from apps.streaming.ledger import StreamLedger
 from apps.streaming.receiving import DecoderInbox, fit
 from apps.streaming.sender_clock import SenderClock
+from apps.streaming.types import PeerState
 
 logger = logging.getLogger(__name__)
-
-PeerState = Literal["connecting", "connected", "stalled", "closed"]
 
 _FPS_WEIGHT: Final = 0.1
 """Weight of the newest interval between frames in the smoothed frame rate."""

@@ -13,7 +13,7 @@ from apps.chat.fairness import FairQueue
 from apps.chat.questions import NewQuestion, Question, QuestionStore, State
 from apps.frames.store import FrameStore
 from apps.frames.types import EncodedFrame
-from apps.streaming.capture import Wish
+from apps.streaming.types import Wish
 
 PICTURE = EncodedFrame(jpeg=b"", width=448, height=336, captured_at=0.001, uuid="0" * 32)
 LIMITS = AskLimits(chars=100, per_minute=60, depth=4, stale_seconds=60)

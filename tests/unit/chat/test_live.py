@@ -16,7 +16,8 @@ from apps.chat.protocol import Error, LiveText, ProtocolError, ServerMessage
 from apps.chat.questions import NewQuestion, QuestionStore, State
 from apps.frames.store import FrameStore
 from apps.frames.types import EncodedFrame
-from apps.streaming.capture import SceneUnchanged, Wish
+from apps.streaming.capture import SceneUnchanged
+from apps.streaming.types import Wish
 
 PICTURE = EncodedFrame(jpeg=b"", width=448, height=336, captured_at=0.001, uuid="0" * 32)
 FRAME = {"age_ms": 5, "width": 448, "height": 336, "captured_at": 1}

@@ -15,8 +15,9 @@ from aiortc.rtcrtpreceiver import RTCRtpReceiver
 
 from apps.streaming.config import MediaConfig
 from apps.streaming.errors import NoStream, OfferRefused
-from apps.streaming.host import MediaHost, StreamState
+from apps.streaming.host import MediaHost
 from apps.streaming.metrics import STREAMS_CONNECTED
+from apps.streaming.types import StreamState
 from tests.unit.streaming.camera import Camera, stand_in_offer, until
 
 
