@@ -1,7 +1,7 @@
-"""Two devices in a network of their own: the platform's machine, and a phone.
+"""A phone in the platform's network: a network namespace, at the other end of a cable.
 
-Each is a network namespace, so that this machine's own interfaces stay as they are: browsers
-elsewhere break off what they load when those change.
+Tests give the platform a namespace of its own too, so that this machine's own interfaces stay as
+they are: browsers elsewhere break off what they load when those change.
 """
 
 import ctypes
@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
+HOME = "10.213.0.1"
+"""The platform's address."""
 _CLONE_NEWNET = 0x40000000  # linux/sched.h
 
 
@@ -56,27 +58,42 @@ class Device:
 @contextmanager
 def two_devices() -> Iterator[tuple[Device, Device]]:
     """Lay a cable between two new devices; remove all of it afterwards. Needs root."""
-    number = os.getpid()
-    devices = (
-        Device(f"qwencam-home-{number}", "10.213.0.1"),
-        Device(f"qwencam-phone-{number}", "10.213.0.2"),
-    )
-    home, phone = devices
-    try:
-        for device in devices:
-            _ip("netns", "add", device.namespace)
+    home = Device(f"qwencam-home-{os.getpid()}", HOME)
+    with _namespace(home.namespace), _phone(cable="eth0", at=("-n", home.namespace)) as phone:
+        _ip("-n", home.namespace, "link", "set", "lo", "up")
+        yield home, phone
+
+
+@contextmanager
+def phone_of_this_machine() -> Iterator[Device]:
+    """Lay a cable from this machine, then ``HOME``, to a new device. Needs root."""
+    with _phone(cable="qwencam-phone", at=()) as phone:
+        yield phone
+
+
+@contextmanager
+def _phone(*, cable: str, at: tuple[str, ...]) -> Iterator[Device]:
+    """A new device whose cable ends as that interface; ``at`` says where, as ip's options."""
+    phone = Device(f"qwencam-phone-{os.getpid()}", "10.213.0.2")
+    there = ("-n", phone.namespace)
+    with _namespace(phone.namespace):
         ends = ("type", "veth", "peer", "name", "eth0", "netns", phone.namespace)
-        _ip("link", "add", "name", "eth0", "netns", home.namespace, *ends)
-        for device in devices:
-            there = ("-n", device.namespace)
-            _ip(*there, "address", "add", f"{device.address}/24", "dev", "eth0")
-            _ip(*there, "link", "set", "eth0", "up")
-            _ip(*there, "link", "set", "lo", "up")
-        yield devices
+        _ip(*at, "link", "add", "name", cable, *ends)
+        for where, interface, address in ((at, cable, HOME), (there, "eth0", phone.address)):
+            _ip(*where, "address", "add", f"{address}/24", "dev", interface)
+            _ip(*where, "link", "set", interface, "up")
+        _ip(*there, "link", "set", "lo", "up")
+        yield phone
+
+
+@contextmanager
+def _namespace(name: str) -> Iterator[None]:
+    """Deleted afterwards; its interfaces, and the other ends of their cables, go with it."""
+    _ip("netns", "add", name)
+    try:
+        yield
     finally:
-        for device in devices:
-            command = ["ip", "netns", "delete", device.namespace]
-            subprocess.run(command, check=False, capture_output=True)
+        subprocess.run(["ip", "netns", "delete", name], check=False, capture_output=True)
 
 
 def _ip(*arguments: str) -> None:

@@ -32,6 +32,7 @@ class Stack:
         self.data_dir = data_dir
         self._options = options
         self.prefix: tuple[str, ...] = ()
+        self.checkout = ROOT
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._settings = settings
@@ -58,7 +59,7 @@ class Stack:
                     "./scripts/quickstart.sh",
                     *self._options,
                 ],
-                cwd=ROOT,
+                cwd=self.checkout,
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,

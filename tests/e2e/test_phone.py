@@ -14,9 +14,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
-from tests.e2e.browser import QUIET, ask, chromium_path, log_in
+from tests.e2e.browser import ask, log_in
+from tests.e2e.phone import PHONE, browser_of
 from tests.phone_network import Device, two_devices
 from tests.stack import Stack
 from tests.stand_in_model import Script, StandInModel
@@ -65,26 +66,9 @@ def url(home: Device, stack: Stack) -> str:
 @pytest.fixture
 def phone(devices: tuple[Device, Device], stack: Stack, tmp_path: Path) -> Iterator[Page]:
     """Chromium at the other end, whose user has trusted the downloaded authority."""
-    store = tmp_path / ".pki" / "nssdb"
-    store.mkdir(parents=True)
     authority = stack.data_dir / "https" / "authority.crt"
-    certutil = ["certutil", "-d", f"sql:{store}"]
-    subprocess.run([*certutil, "-N", "--empty-password"], check=True, timeout=60)
-    trust = ["-A", "-n", "QwenCam", "-t", "C,,", "-i", str(authority)]
-    subprocess.run([*certutil, *trust], check=True, timeout=60)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=devices[1].wrap(chromium_path(), folder=tmp_path, HOME=str(tmp_path)),
-            args=[*QUIET, "--use-fake-device-for-media-stream"],
-        )
-        context = browser.new_context(
-            permissions=["camera"],
-            viewport={"width": 390, "height": 844},
-            has_touch=True,
-            is_mobile=True,
-        )
-        yield context.new_page()
-        browser.close()
+    with browser_of(devices[1], trusting=authority, folder=tmp_path) as browser:
+        yield browser.new_context(**PHONE).new_page()
 
 
 def test_its_camera_is_answered(phone: Page, url: str):
