@@ -7,14 +7,18 @@ from contextlib import suppress
 from typing import Any, Self
 from uuid import uuid4
 
+import cv2
 import httpx
 import numpy as np
 from aiortc import RTCPeerConnection, RTCSessionDescription, VideoStreamTrack
+from aiortc.mediastreams import VIDEO_CLOCK_RATE, VIDEO_TIME_BASE
 from av import VideoFrame
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 Message = dict[str, Any]
+FRAME_RATE = 15
+"""Frames a second: fresh enough, and few enough for many cameras on two cores."""
 
 
 class SceneTrack(VideoStreamTrack):
@@ -27,18 +31,29 @@ class SceneTrack(VideoStreamTrack):
         super().__init__()
         self.picture = picture
         self.paused = False
-        self._rng = np.random.default_rng(0)
+        self._noise = np.empty(0)
+        self._number = 0
+        self._began = 0.0
 
     async def recv(self) -> VideoFrame:
-        """Return the next frame, 30 a second."""
-        timestamp, time_base = await self.next_timestamp()
+        """Return the next frame, ``FRAME_RATE`` a second."""
+        await self._next_turn()
         while self.paused:
-            timestamp, time_base = await self.next_timestamp()
-        noise = self._rng.integers(-3, 4, self.picture.shape, dtype=np.int16)
-        pixels = np.clip(self.picture.astype(np.int16) + noise, 0, 255).astype(np.uint8)
+            await self._next_turn()
+        if self._noise.shape != self.picture.shape:
+            rng = np.random.default_rng(0)
+            self._noise = rng.integers(-3, 4, self.picture.shape, dtype=np.int16)
+        # Elsewhere each time, as real noise is; to draw it anew takes longer than all the rest.
+        noise = np.roll(self._noise, self._number, axis=0)
+        pixels = cv2.add(self.picture, noise, dtype=cv2.CV_8U)
         frame = VideoFrame.from_ndarray(pixels, format="rgb24")
-        frame.pts, frame.time_base = timestamp, time_base
+        frame.pts, frame.time_base = self._number * VIDEO_CLOCK_RATE // FRAME_RATE, VIDEO_TIME_BASE
         return frame
+
+    async def _next_turn(self) -> None:
+        self._began = self._began or time.monotonic()
+        self._number += 1
+        await asyncio.sleep(self._began + self._number / FRAME_RATE - time.monotonic())
 
 
 class CameraClient:

@@ -18,6 +18,7 @@ _WITH_VLLM = frozenset(
         "doctor",
         "faults",
         "follow_up",
+        "model_servers",
         "monitor",
     )
 )
@@ -28,15 +29,19 @@ _ONE_BY_ONE = ("tests/unit/", "tests/contract/test_benchmark.py")
 
 _STACK = "with vLLM"
 _FIRST = (
-    "tests/e2e/test_installation.py",
     _STACK,
-    "tests/e2e/test_real_model.py",
+    "tests/e2e/test_installation.py",
+    "tests/e2e/test_image.py",
     "tests/contract/test_benchmark.py",
-    "tests/e2e/test_model_servers.py",
     "tests/e2e/test_page_states.py",
-    "tests/e2e/test_accounts.py",
     "tests/e2e/test_console.py",
+    "tests/e2e/test_camera_track.py",
+    "tests/e2e/test_accounts.py",
+    "tests/e2e/test_real_model.py",
     "tests/e2e/test_generation_at_vllm.py",
+    "tests/contract/test_commands.py",
+    "tests/stress/test_faults.py",
+    "tests/contract/test_fairness.py",
     "tests/e2e/test_production.py",
     "tests/e2e/test_sign_out.py",
 )

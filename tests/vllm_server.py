@@ -77,15 +77,16 @@ class VllmServer:
             self._process.wait()
             self._process = None
 
-    def metric(self, name: str) -> float:
-        """Return the sum of a metric over its labels, 0 when it has none yet."""
-        page = httpx.get(f"http://127.0.0.1:{self.port}/metrics", timeout=30).text
-        values = [
-            float(line.rpartition(" ")[2])
-            for line in page.splitlines()
-            if line.startswith((f"{name} ", f"{name}{{"))
-        ]
-        return sum(values)
+
+def metric(base_url: str, name: str) -> float:
+    """Return the sum of a vLLM's metric over its labels, 0 when it has none yet."""
+    page = httpx.get(f"{base_url.removesuffix('/v1')}/metrics", timeout=30).text
+    values = [
+        float(line.rpartition(" ")[2])
+        for line in page.splitlines()
+        if line.startswith((f"{name} ", f"{name}{{"))
+    ]
+    return sum(values)
 
 
 def endless_checkpoint(folder: Path) -> Path:

@@ -12,7 +12,7 @@ from deploy.models.fit import Place, fit
 from tests.camera_client import CameraClient
 from tests.scenes import picture
 from tests.stack import Stack
-from tests.vllm_server import VllmServer, endless_checkpoint
+from tests.vllm_server import VllmServer, endless_checkpoint, metric
 
 PICTURE = picture("red circle middle", width=320, height=240)
 RUNNING = "vllm:num_requests_running"
@@ -51,7 +51,7 @@ def endless_stack(endless: VllmServer, tmp_path_factory: pytest.TempPathFactory)
 async def running(server: VllmServer, count: int, *, patience: float) -> None:
     """Wait until vLLM says that it works on so many requests."""
     async with asyncio.timeout(patience):
-        while await asyncio.to_thread(server.metric, RUNNING) != count:
+        while await asyncio.to_thread(metric, server.base_url, RUNNING) != count:
             await asyncio.sleep(0.1)
 
 
@@ -67,13 +67,13 @@ def test_the_hardware_check_computes_the_cache_that_vllm_makes(endless: VllmServ
 async def test_a_cancelled_question_stops_generation(endless: VllmServer, endless_stack: Stack):
     async with CameraClient(endless_stack.url, endless_stack.token()) as camera:
         await camera.start_camera(PICTURE)
-        before = endless.metric(GENERATED)
+        before = metric(endless.base_url, GENERATED)
         question = await camera.send_question("What do you see?")
         await running(endless, 1, patience=30)
         await camera.send(type="cancel", id=question)
         assert (await camera.end_of(question, patience=5))["error"] == "cancelled"
         await running(endless, 0, patience=5)
-        assert endless.metric(GENERATED) - before < LONGEST
+        assert metric(endless.base_url, GENERATED) - before < LONGEST
 
 
 async def test_live_mode_that_is_switched_off_stops_generation(

@@ -10,42 +10,39 @@ import pytest
 from tests.camera_client import CameraClient, Message
 from tests.scenes import picture
 from tests.stack import Stack
-from tests.vllm_server import VllmServer
+from tests.vllm_server import VllmServer, metric
 
 ASKERS = 6
 SERVED = "vllm:request_success_total"
 
 
 @pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[VllmServer]]:
-    logs = tmp_path_factory.mktemp("vllm")
-    both = [VllmServer(logs / "one.log"), VllmServer(logs / "two.log")]
-    for server in both:
-        server.start()
+def second(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VllmServer]:
+    """A server beside the one that all end-to-end tests have."""
+    server = VllmServer(tmp_path_factory.mktemp("vllm") / "second.log")
+    server.start()
     try:
-        for server in both:
-            server.wait(patience=600)
-        yield both
+        server.wait(patience=600)
+        yield server
     finally:
-        for server in both:
-            server.kill()
+        server.kill()
 
 
 @pytest.fixture(scope="module")
 def two_server_stack(
-    servers: list[VllmServer], tmp_path_factory: pytest.TempPathFactory
+    stack: Stack, second: VllmServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Stack]:
-    stack = Stack(
+    two_servers = Stack(
         tmp_path_factory.mktemp("two") / "data",
-        VLLM_BASE_URL=",".join(server.base_url for server in servers),
+        VLLM_BASE_URL=f"{stack.facts()['vllm_base_url']},{second.base_url}",
         HISTORY_TURNS="0",
         MAX_SESSIONS_PER_USER="100",
         MAX_QUESTIONS_PER_MINUTE="10000",
         TOKEN_REQUESTS_PER_MINUTE="1000",
     )
-    stack.start(patience=300)
-    yield stack
-    assert stack.stop() == []
+    two_servers.start(patience=300)
+    yield two_servers
+    assert two_servers.stop() == []
 
 
 @pytest.fixture
@@ -69,27 +66,29 @@ async def keep_asking(camera: CameraClient, ends: list[Message], enough: asyncio
         ends.append(await camera.end_of(question, patience=60))
 
 
-async def served_more(server: VllmServer, *, than: float) -> None:
+async def served_more(base_url: str, *, than: float) -> None:
     """Wait until a server has given more answers."""
     async with asyncio.timeout(60):
         while True:
             with suppress(httpx.TransportError):
-                if await asyncio.to_thread(server.metric, SERVED) > than:
+                if await asyncio.to_thread(metric, base_url, SERVED) > than:
                     return
             await asyncio.sleep(0.2)
 
 
 async def test_one_killed_under_load_costs_no_question(
-    servers: list[VllmServer], cameras: list[CameraClient]
+    stack: Stack, second: VllmServer, cameras: list[CameraClient]
 ):
+    first = stack.facts()["vllm_base_url"]
+    before = await asyncio.to_thread(metric, first, SERVED)
     ends: list[Message] = []
     enough = asyncio.Event()
     async with asyncio.TaskGroup() as askers:
         for camera in cameras:
             askers.create_task(keep_asking(camera, ends, enough))
-        for server in servers:
-            await served_more(server, than=2)
-        await asyncio.to_thread(servers[1].kill)
+        await served_more(first, than=before + 2)
+        await served_more(second.base_url, than=2)
+        await asyncio.to_thread(second.kill)
         killed = len(ends)
         async with asyncio.timeout(120):
             while len(ends) < killed + 5 * ASKERS:
@@ -100,12 +99,12 @@ async def test_one_killed_under_load_costs_no_question(
     assert all("red" in end["text"] for end in ends)
 
     # Started again, it is asked again.
-    await asyncio.to_thread(servers[1].start)
-    await asyncio.to_thread(servers[1].wait, patience=600)
+    await asyncio.to_thread(second.start)
+    await asyncio.to_thread(second.wait, patience=600)
     enough.clear()
     async with asyncio.TaskGroup() as askers:
         for camera in cameras:
             askers.create_task(keep_asking(camera, ends, enough))
-        await served_more(servers[1], than=0)
+        await served_more(second.base_url, than=0)
         enough.set()
     assert all(end["type"] == "response" for end in ends)
