@@ -47,11 +47,13 @@ git -c tar.umask=0022 archive --format=tar --prefix="$name/" HEAD | gzip -9n >"$
 
 # bill_of_materials NAME LOCK...
 bill_of_materials() {
-    # -W: it warns that a lock doesn't say which package asked for which. To see whether
-    # the result is valid takes it seconds, so the tests do that.
-    cat "${@:2}" | SOURCE_DATE_EPOCH=$(git log -1 --format=%ct) "$python" -W ignore -m cyclonedx_py \
-        requirements --pyproject pyproject.toml --output-reproducible --no-validate \
-        --extra-index-url "$TORCH_CPU_INDEX" -o "$scratch/$name-$1.cdx.json" -
+    # It warns that a lock doesn't say which package asked for which, and that it has not looked
+    # whether the result is valid: that takes it seconds, so the tests do it.
+    local said
+    said=$(cat "${@:2}" | SOURCE_DATE_EPOCH=$(git log -1 --format=%ct) "$python" -W ignore \
+        -m cyclonedx_py requirements --pyproject pyproject.toml --output-reproducible --no-validate \
+        --extra-index-url "$TORCH_CPU_INDEX" -o "$scratch/$name-$1.cdx.json" - 2>&1) ||
+        fail "No bill of materials could be made of ${*:2}: $said"
 }
 
 for file in deploy/requirements/*.in; do

@@ -93,7 +93,8 @@ stage "Import direction" "$bin/lint-imports"
 stage "Deployment checks" check_deploy
 stage "Migrations" check_migrations
 
-# --- Tests in two processes (tests/scheduling.py); pytest's own last line counts them --------------
-# The long ones first, so that short ones are left to fill the end.
-exec "$bin/pytest" -n 2 --dist loadscope --no-loadscope-reorder \
+# --- Tests in three processes (tests/scheduling.py); pytest's own last line counts them ------------
+# One more than the cores of a small machine: some of them wait at any time. The long ones first, so
+# that short ones are left to fill the end.
+exec "$bin/pytest" -n 3 --dist loadscope --no-loadscope-reorder \
     tests/e2e tests/stress tests/contract tests/unit "$@"

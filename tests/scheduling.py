@@ -25,7 +25,9 @@ _WITH_VLLM = frozenset(
 """Where the fixture `stack` is used: the whole platform with vLLM, a minute to start."""
 
 _ONE_BY_ONE = ("tests/unit/", "tests/contract/test_benchmark.py")
-"""Their tests share nothing that takes long to start."""
+"""Their tests share nothing that takes long to start, but for:"""
+
+_SHARING = frozenset({"tests/unit/scripts/test_release.py"})
 
 _STACK = "with vLLM"
 _FIRST = (
@@ -59,7 +61,7 @@ def scope_of(nodeid: str) -> str:
     module = nodeid.partition("::")[0]
     if module in _WITH_VLLM:
         return _STACK
-    return nodeid if module.startswith(_ONE_BY_ONE) else module
+    return nodeid if module.startswith(_ONE_BY_ONE) and module not in _SHARING else module
 
 
 class ByPlatform(LoadScopeScheduling):  # type: ignore[misc]

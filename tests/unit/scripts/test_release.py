@@ -93,7 +93,9 @@ def checkout(original: Path, tmp_path: Path) -> Path:
 def released(original: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clone with a release in dist/."""
     folder = clone(original, tmp_path_factory.mktemp("released") / "clone")
-    assert ARCHIVE in done(folder, "scripts/release.sh")
+    result = run(folder, "scripts/release.sh")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert ARCHIVE in result.stdout
     return folder
 
 
