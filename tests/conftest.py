@@ -20,7 +20,7 @@ from apps.console.models import AuditEntry
 from apps.live_settings import current as live_settings
 from tests.camera_client import CameraClient
 from tests.ports import free_port
-from tests.scheduling import ByPlatform, begins_at
+from tests.scheduling import ByPlatform, begins_at, is_slow
 from tests.stack import Stack
 from tests.stand_in_model import Script, StandInModel
 
@@ -73,8 +73,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByPlatform |
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes long."""
+    """Begin with what takes long, and mark it."""
     items.sort(key=lambda item: begins_at(item.nodeid))
+    for item in items:
+        if is_slow(item.nodeid):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(autouse=True)

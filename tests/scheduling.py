@@ -56,6 +56,11 @@ def begins_at(nodeid: str) -> int:
     return _FIRST.index(scope) if scope in _FIRST else len(_FIRST)
 
 
+def is_slow(nodeid: str) -> bool:
+    """Return whether a test belongs to what takes long as a whole."""
+    return begins_at(nodeid) < len(_FIRST)
+
+
 def scope_of(nodeid: str) -> str:
     """Return what goes to one process with this test: its platform, its module, or itself."""
     module = nodeid.partition("::")[0]
