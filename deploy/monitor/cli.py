@@ -122,8 +122,12 @@ def _client() -> httpx.AsyncClient:
     try:
         return httpx.AsyncClient()
     except OSError as error:
-        name = os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR")
-        sentence = f"The certificates in {name} (SSL_CERT_FILE) can't be read: {error}."
+        settings = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+        named = next((name for name in settings if os.environ.get(name)), None)
+        which = (
+            f"certificates in {os.environ[named]} ({named})" if named else "system's certificates"
+        )
+        sentence = f"The {which} can't be read: {error}."
     except ValueError as error:
         sentence = f"The environment names a proxy that can't be used: {error}."
     sys.stderr.write(f"{sentence}\n")

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from deploy.monitor.strangers import harmless, is_measure
+from deploy.models.printable import printable
+from deploy.monitor.strangers import is_measure
 
 _SAMPLE: Final = re.compile(r"([A-Za-z_:][\w:]*)(?:\{(.*)\})?\s+(\S+)(?:\s+\S+)?\s*")
 _LABEL: Final = re.compile(r'([A-Za-z_]\w*)\s*=\s*"((?:[^"\\]|\\.)*)"[\s,]*')
@@ -81,4 +82,4 @@ def _labels_in_a_row(text: str) -> Iterator[re.Match[str]]:
 
 
 def _unescaped(value: str) -> str:
-    return harmless(re.sub(r'\\[n"\\]', lambda escape: _ESCAPES[escape[0]], value))
+    return printable(re.sub(r'\\[n"\\]', lambda escape: _ESCAPES[escape[0]], value))

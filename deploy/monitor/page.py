@@ -17,7 +17,7 @@ from deploy.monitor.sections import (
     platform_section,
 )
 from deploy.monitor.snapshot import Snapshot
-from deploy.monitor.wording import cut, wrapped
+from deploy.monitor.wording import cut, lasting, wrapped
 
 # From here on platform and model servers stand side by side.
 _TWO_COLUMNS_FROM: Final = 130
@@ -128,13 +128,11 @@ def _head(latest: Snapshot, *, history: History, width: int, interval: float) ->
 
 
 def _absence(latest: Snapshot, *, history: History, width: int, interval: float) -> Section:
-    text = f"No answer: {latest.health.problem}"
+    text = latest.health.problem
     if interval and history.away_since is not None:
         since = time.strftime("%H:%M:%S", time.localtime(history.away_since))
-        text = (
-            f"Away since {since} ({latest.time - history.away_since:.0f} s): "
-            f"{latest.health.problem} Trying again every {interval:g} s."
-        )
+        away = lasting(latest.time - history.away_since)
+        text = f"Away since {since} ({away}). {text} Trying again every {interval:g} s."
     return wrapped(text, width=width, style="bold red")
 
 
@@ -145,7 +143,7 @@ def _checks(latest: Snapshot, *, width: int) -> Section:
         latency = "" if check.latency_ms is None else f"{check.latency_ms:.0f} ms"
         told = (check.detail or latency) if well else "down"
         parts.append((f"{name} {told}", "" if well else "bold red"))
-        if not well:
+        if not well and check.detail:
             broken.append((f"{name}: {check.detail}", "red"))
     line = Text()
     for index, part in enumerate(parts):

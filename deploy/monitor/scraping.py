@@ -16,8 +16,9 @@ from urllib.parse import urlsplit
 import httpx
 
 from apps.inference.gpus import Gpu
+from deploy.models.printable import printable
 from deploy.monitor.exposition import MetricsPage, parse
-from deploy.monitor.strangers import harmless, is_measure
+from deploy.monitor.strangers import is_measure
 
 # /health answers within 2 s whatever hangs, and /metrics soon after.
 TIMEOUT_SECONDS: Final = 5.0
@@ -132,14 +133,17 @@ class Scraper:
         try:
             reply = await self._get(f"{self._url}/metrics", seconds=TIMEOUT_SECONDS)
         except NO_ANSWER as error:
-            return None, f"/metrics can't be read: {_why(error)}"
+            return None, f"/metrics can't be read. {_why(error)}"
         if reply.status_code == 403:
             return None, (
                 "The server shows its metrics to the addresses in METRICS_ALLOW only: "
                 "add this machine's there and restart it."
             )
         if reply.status_code != 200:
-            return None, f"/metrics answers {reply.status_code}."
+            return None, (
+                f"/metrics answers {reply.status_code}: a proxy in front may hide it, so give the "
+                "address of the web server itself."
+            )
         return parse(reply.text, at=time.monotonic()), ""
 
     async def _model_servers(self, names: Sequence[str]) -> dict[str, MetricsPage]:
@@ -162,21 +166,22 @@ def parse_health(reply: httpx.Response) -> Health:
     try:
         body: Any = json.loads(reply.content)
         checks = {
-            harmless(str(name)): HealthCheck(
-                status=harmless(str(check["status"])),
+            printable(str(name)): HealthCheck(
+                status=printable(str(check["status"])),
                 latency_ms=latency if is_measure(latency := check.get("latency_ms")) else None,
-                detail=harmless(str(check.get("detail", ""))),
+                detail=printable(str(check.get("detail", ""))),
             )
             for name, check in body["checks"].items()
         }
         status = body["status"]
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
-        problem = f"/health answers {reply.status_code} and no health report"
+        problem = f"/health answers {reply.status_code}, and that is no health report"
         if reply.is_redirect:
-            problem = f"it redirects to {harmless(reply.headers.get('location', 'elsewhere'))}"
+            location = printable(reply.headers.get("location", "another address"))
+            problem = f"It redirects to {location}"
         return Health(status="unreachable", problem=f"{problem}: is this QwenCam's address?")
     known: Status = status if status in ("ok", "degraded", "down") else "down"
-    return Health(status=known, version=harmless(str(body.get("version", ""))), checks=checks)
+    return Health(status=known, version=printable(str(body.get("version", ""))), checks=checks)
 
 
 def reachable_from_here(name: str, *, server_url: str) -> bool:
@@ -203,16 +208,17 @@ def _is_loopback(host: str | None) -> bool:
 
 
 def _why(error: Exception) -> str:
-    """Say in a few words why there is no answer."""
+    """Say in a sentence why there is no answer."""
     if isinstance(error, httpx.TimeoutException | TimeoutError):
-        return f"no answer within {TIMEOUT_SECONDS:.0f} s."
-    text = harmless(str(error))
+        return f"No answer within {TIMEOUT_SECONDS:.0f} s."
+    text = printable(str(error))
     if "CERTIFICATE_VERIFY_FAILED" in text:
         return (
-            "its certificate isn't trusted here: name the authority's file in SSL_CERT_FILE."
+            "Its certificate isn't trusted here: name the authority's file in SSL_CERT_FILE."
             if "hostname" not in text.lower()
-            else "its certificate is for another name."
+            else "Its certificate is for another name: give the address that it names."
         )
     if isinstance(error, httpx.ConnectError):
-        return "nothing answers there: connection refused or no such host."
-    return f"{text or type(error).__name__}."
+        return "Nothing answers there: connection refused, or no such host."
+    text = text.rstrip(".") or type(error).__name__
+    return f"{text[:1].upper()}{text[1:]}."

@@ -98,15 +98,14 @@ def errors_section(shown: Snapshot, *, width: int) -> Section:
     """What went wrong lately, by its code."""
     if shown.platform is None:
         return []
-    heading = f"Errors, {_since(shown.window_seconds)}"
-    if not shown.errors:
-        return [Text.assemble((heading, "bold"), "  none, and none since its start")]
+    line = Text.assemble((f"Errors, {_since(shown.window_seconds)}", "bold"))
     lately = {code: error for code, error in shown.errors.items() if error.lately}
-    line = Text.assemble((heading, "bold"))
+    if not lately:
+        line.append("  none")
     if shown.window_seconds is not None:
         in_all = sum(error.in_all for error in shown.errors.values())
         line.append(f"  {number(in_all)} since its start", style="dim")
-    return [line, *wrapped(_listed(lately) or "none", width=width, style="red" if lately else "")]
+    return [line, *wrapped(_listed(lately), width=width, style="red")]
 
 
 def _listed(errors: dict[str, ErrorCount]) -> str:

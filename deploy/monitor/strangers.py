@@ -1,16 +1,9 @@
-"""Texts and numbers as any server may send them, made fit for a terminal and for sums."""
+"""Numbers as any server may send them, made fit for sums."""
 
 from typing import Any, Final
 
 # More than any count, bytes or seconds here: beyond it sums and formats go wrong.
 _GREATEST: Final = 1e21
-
-
-def harmless(text: str) -> str:
-    """Return a text with a blank for each character that could steer a terminal."""
-    if text.isprintable():
-        return text
-    return "".join(character if character.isprintable() else " " for character in text)
 
 
 def is_measure(value: Any) -> bool:

@@ -24,6 +24,13 @@ def seconds(value: float | None) -> str:
     return f"{value:.2f} s" if value < 10 else f"{value:.1f} s"
 
 
+def lasting(value: float) -> str:
+    """Return a time span in its largest sensible unit."""
+    if value < 90:
+        return f"{value:.0f} s"
+    return f"{value / 60:.0f} min" if value < 5400 else f"{value / 3600:.1f} h"
+
+
 def share(value: float | None) -> str:
     """Return a share of 1 in percent."""
     return UNKNOWN if value is None else f"{value * 100:.0f} %"

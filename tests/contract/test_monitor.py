@@ -121,7 +121,7 @@ def test_a_pipe_gets_the_page_once(light_stack):
 def test_a_server_away_is_status_1_and_bad_arguments_are_2(relay):
     relay.stop()
     away = run("--once", "--server-url", relay.url)
-    assert (away.returncode, "nothing answers there" in away.stdout) == (1, True)
+    assert (away.returncode, "Nothing answers there" in away.stdout) == (1, True)
     for arguments in (["--server-url", "nonsense"], ["--interval", "0"], ["--nothing"]):
         result = run(*arguments)
         assert result.returncode == 2

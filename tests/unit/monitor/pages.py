@@ -9,7 +9,7 @@ WELL = Health(
     version="1.2.3",
     checks={"redis": HealthCheck(status="ok", latency_ms=2.0, detail="")},
 )
-AWAY = Health(status="unreachable", problem="nothing answers there.")
+AWAY = Health(status="unreachable", problem="Nothing answers there.")
 GPU = Gpu(name="AMD Instinct MI300X", use=0.5, memory_used=2**33, memory_total=2**34, power=300.0)
 
 

@@ -10,7 +10,7 @@ from deploy.monitor.history import History
 from deploy.monitor.page import page
 from deploy.monitor.scraping import Health, HealthCheck
 from deploy.monitor.sparkline import sparkline
-from deploy.monitor.wording import number, seconds, share
+from deploy.monitor.wording import lasting, number, seconds, share
 from tests.unit.monitor.pages import absence, reading
 
 H200 = Path(__file__).parents[1] / "hardware" / "loads" / "h200"
@@ -88,7 +88,7 @@ def test_a_server_away_is_said_and_its_last_numbers_are_dimmed(history):
     lines = page(history, width=100, height=40, interval=2)
     shown = "\n".join(line.plain for line in lines)
     assert "QwenCam 1.2.3  unreachable" in shown
-    assert "(4 s): nothing answers there. Trying again every 2 s." in shown
+    assert "(4 s). Nothing answers there. Trying again every 2 s." in shown
     (sessions,) = (line for line in lines if line.plain.startswith("Sessions"))
     assert "3 of 50" in sessions.plain
     assert str(sessions.style) == "dim"
@@ -113,6 +113,44 @@ def test_what_is_not_well_is_told_in_a_sentence(history):
     assert "Sessions" not in shown
 
 
+def test_a_part_that_is_down_without_a_word_is_named_once(history):
+    check = HealthCheck(status="down", latency_ms=None, detail="")
+    history.add(
+        dataclasses.replace(reading(20), health=Health(status="down", checks={"redis": check}))
+    )
+    assert text(history).count("redis") == 1
+
+
+def errors_of(history):
+    lines = text(history).splitlines()
+    first = next(place for place, line in enumerate(lines) if line.startswith("Errors, "))
+    return [line for line in lines[first : first + 2] if line]
+
+
+@pytest.mark.parametrize(
+    ("busy", "said"),
+    [
+        ([0], ["Errors, since its start  none"]),
+        ([7], ["Errors, since its start", "busy 7"]),
+        ([0, 0], ["Errors, last 9 s  none  0 since its start"]),
+        ([7, 7], ["Errors, last 9 s  none  7 since its start"]),
+        ([7, 9], ["Errors, last 9 s  9 since its start", "busy 2"]),
+    ],
+)
+def test_errors_in_every_state(busy, said):
+    history = History("http://x")
+    for place, count in enumerate(busy):
+        shown = reading(9 * place, busy=count)
+        samples = {
+            name: values
+            for name, values in shown.metrics.samples.items()
+            if not name.startswith("django_http_responses")
+        }
+        metrics = dataclasses.replace(shown.metrics, samples=samples)
+        history.add(dataclasses.replace(shown, metrics=metrics))
+    assert errors_of(history) == said
+
+
 def test_before_the_first_answer_it_says_that_it_asks():
     assert text(History("http://x")) == "Asking the server …"
 
@@ -133,6 +171,7 @@ def test_numbers_as_a_person_says_them():
         "1.50 s",
         "12.3 s",
     ]
+    assert [lasting(value) for value in (4, 600, 7200)] == ["4 s", "10 min", "2.0 h"]
     assert [share(value) for value in (None, 0.934)] == ["-", "93 %"]
 
 

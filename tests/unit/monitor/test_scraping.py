@@ -35,16 +35,19 @@ async def test_a_forbidden_metrics_page_is_said_and_health_is_shown(settings, re
 async def test_nobody_there_is_a_sentence():
     reading = await read(f"http://127.0.0.1:{free_port()}")
     assert reading.health.status == "unreachable"
-    assert "nothing answers there" in reading.health.problem
+    assert "Nothing answers there" in reading.health.problem
     assert reading.metrics_problem == ""
 
 
 @pytest.mark.parametrize(
     ("reply", "said"),
     [
-        (httpx.Response(200, text="<html>hello</html>"), "answers 200 and no health report"),
-        (httpx.Response(200, json={"status": "ok"}), "answers 200 and no health report"),
-        (httpx.Response(200, json=[1]), "answers 200 and no health report"),
+        (
+            httpx.Response(200, text="<html>hello</html>"),
+            "answers 200, and that is no health report",
+        ),
+        (httpx.Response(200, json={"status": "ok"}), "answers 200, and that is no health report"),
+        (httpx.Response(200, json=[1]), "answers 200, and that is no health report"),
         (
             httpx.Response(301, headers={"location": "https://x.example/health"}),
             "redirects to https://x.example/health",
@@ -113,7 +116,7 @@ async def test_an_answer_that_never_ends_is_no_answer(monkeypatch):
     monkeypatch.setattr(scraping, "TIMEOUT_SECONDS", 1.0)
     async with drip(b"qwencam_sessions ", b"1") as url, asyncio.timeout(60):
         reading = await read(url)
-    assert reading.health.problem == "no answer within 1 s."
+    assert reading.health.problem == "No answer within 1 s."
     assert reading.metrics is None
 
 
@@ -121,7 +124,7 @@ async def test_an_answer_without_measure_is_no_answer(monkeypatch):
     monkeypatch.setattr(scraping, "TIMEOUT_SECONDS", 60.0)
     async with drip(b"", b"a" * 2**20) as url, asyncio.timeout(60):
         reading = await read(url)
-    assert reading.health.problem == "it sends more than 4 MiB."
+    assert reading.health.problem == "It sends more than 4 MiB."
 
 
 async def test_what_a_server_sends_never_steers_the_terminal():
@@ -156,4 +159,4 @@ async def test_a_redirect_never_steers_the_terminal():
         return httpx.Response(302, headers=headers, stream=httpx.ByteStream(b""))
 
     reading = await read("http://qwencam.example", httpx.MockTransport(answer))
-    assert reading.health.problem == ("it redirects to http://x/ 2J: is this QwenCam's address?")
+    assert reading.health.problem == ("It redirects to http://x/ 2J: is this QwenCam's address?")
