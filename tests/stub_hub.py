@@ -32,6 +32,8 @@ class Faults:
         stall: after so many bytes of the file nothing comes until `go` is set.
         endless: the file goes on, up to `ENDLESS_BYTES`, without a length.
         fail: every request is answered with this status, if it is set.
+        portal: every request (``everything``) or those for files (``files``) are led to a login
+            page, as a network does that nobody has logged in to.
     """
 
     cut: dict[str, int] = field(default_factory=dict)
@@ -41,6 +43,7 @@ class Faults:
     endless: set[str] = field(default_factory=set)
     go: threading.Event = field(default_factory=threading.Event)
     fail: int | None = None
+    portal: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,6 +164,8 @@ class _Handler(BaseHTTPRequestHandler):
         if self.server.hub.faults.fail:
             self._refuse(self.server.hub.faults.fail)
             return
+        if self._lead_to_login():
+            return
         if (token := self.server.hub.seen[-1].token) and token not in self.server.hub.tokens:
             self._refuse(401, message="Invalid credentials in Authorization header")
             return
@@ -184,6 +189,24 @@ class _Handler(BaseHTTPRequestHandler):
                     self._send_file(repository.folder / file)
             case _:
                 self._refuse(404)
+
+    def _lead_to_login(self) -> bool:
+        portal = self.server.hub.faults.portal
+        if not portal or (portal == "files" and "/api/" in self.path):
+            return False
+        if self.path == "/login":
+            page = b"<html>Please log in.</html>"
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.send_header("Content-Length", str(len(page)))
+            self.end_headers()
+            self.wfile.write(b"" if self.command == "HEAD" else page)
+            return True
+        self.send_response(302)
+        self.send_header("Location", "/login")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+        return True
 
     def _remember(self) -> None:
         token = (self.headers.get("Authorization") or "").removeprefix("Bearer ") or None

@@ -6,14 +6,16 @@ import signal
 import sys
 from pathlib import Path
 
+from deploy.models.amounts import amount
 from deploy.models.download.errors import DownloadError
 from deploy.models.download.hubs import open_hub
-from deploy.models.download.progress import amount
+from deploy.models.download.place import partial_of
 from deploy.models.download.request import SOURCES, Request, request_for
 from deploy.models.download.snapshot import Hub, Snapshot, needed_by_vllm
 from deploy.models.download.target import clear_way, holds
-from deploy.models.download.transfer import arrived, need_room, partial_of, transfer
+from deploy.models.download.transfer import arrived, need_room, transfer
 from deploy.models.download.verification import verify
+from deploy.models.printable import printable
 
 COMMAND = "scripts/download_model.sh"
 INTERRUPTED = 128 + signal.SIGINT
@@ -54,7 +56,8 @@ def look_up(hub: Hub, request: Request) -> Snapshot:
                 f"{request.repository} has control characters in a name, {told!a}: it is not "
                 "downloaded."
             )
-    files = needed_by_vllm(whole.files)
+    # A name that is listed twice would be written by two at once.
+    files = needed_by_vllm({file.path: file for file in whole.files}.values())
     names = {file.path for file in files}
     if "config.json" not in names or not any(name.endswith(".safetensors") for name in names):
         raise DownloadError(
@@ -116,7 +119,7 @@ def main(arguments: list[str] | None = None) -> int:
         else:
             download(request, dry_run=options.dry_run)
     except DownloadError as error:
-        print(error, file=sys.stderr)
+        print(printable(str(error)), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nStopped. What has arrived is kept: run this again to go on.", file=sys.stderr)

@@ -25,7 +25,7 @@ from huggingface_hub.file_download import http_get
 from huggingface_hub.utils import build_hf_headers
 
 from deploy.models.download.bounded_file import BoundedFile
-from deploy.models.download.errors import DownloadError
+from deploy.models.download.errors import NO_LISTING, DownloadError, no_hub
 from deploy.models.download.snapshot import RemoteFile, Snapshot
 
 CLIENT = "qwencam"
@@ -58,6 +58,8 @@ class HuggingFaceHub:
             raise DownloadError(
                 sentence(error, repository=repository, revision=revision)
             ) from error
+        except (*NO_LISTING, httpx2.InvalidURL) as error:
+            raise DownloadError(no_hub(constants.ENDPOINT, setting="HF_ENDPOINT")) from error
         files = tuple(
             RemoteFile(
                 path=sibling.rfilename,
@@ -88,6 +90,8 @@ class HuggingFaceHub:
             raise DownloadError(
                 sentence(error, repository=snapshot.repository, revision=snapshot.revision)
             ) from error
+        except httpx2.InvalidURL as error:
+            raise DownloadError(no_hub(constants.ENDPOINT, setting="HF_ENDPOINT")) from error
         except ValueError as error:
             raise DownloadError(
                 f"{file.path} is larger than the hub sends over HTTPS (50 GB)."
@@ -162,6 +166,16 @@ def sentence(error: Exception, *, repository: str, revision: str | None) -> str:
             return _login_sentence(f"{hub} refuses {repository} (403)")
         case HfHubHTTPError() if status == HTTPStatus.TOO_MANY_REQUESTS:
             return f"{hub} had too many requests from here (429): wait some minutes; {KEPT}."
+        case HfHubHTTPError() if status == HTTPStatus.NOT_FOUND:
+            # A hub says what it lacks; a mirror, or what is none at all, only that.
+            return (
+                f"{hub} has no {repository} (404): check the name, and whether HF_ENDPOINT is a "
+                "hub that has it."
+            )
+        case HfHubHTTPError() if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+            return f"The proxy asks for a login (407): name it in HTTPS_PROXY; {KEPT}."
+        case HfHubHTTPError() if status is not None and status < HTTPStatus.INTERNAL_SERVER_ERROR:
+            return f"{hub} refuses the request ({status}): check whether HF_ENDPOINT is a hub."
         case HfHubHTTPError():
             return f"{hub} answers with an error ({status}): try again later; {KEPT}."
         case _:

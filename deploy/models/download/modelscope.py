@@ -1,6 +1,7 @@
 """ModelScope's hub, by its own client, which resumes and checks hashes by itself."""
 
 import logging
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from modelscope_hub.errors import (
     PermissionDeniedError,
 )
 
-from deploy.models.download.errors import DownloadError
+from deploy.models.download.errors import NO_LISTING, DownloadError, no_hub
 from deploy.models.download.snapshot import RemoteFile, Snapshot
 
 MAIN = "master"
@@ -33,7 +34,7 @@ class ModelScopeHub:
     def snapshot(self, repository: str, *, revision: str | None) -> Snapshot:
         try:
             listed = self._api.list_repo_files(repository, "model", revision=revision or MAIN)
-        except (HubError, requests.RequestException) as error:
+        except (HubError, requests.RequestException, *NO_LISTING) as error:
             raise DownloadError(
                 self._sentence(error, repository=repository, revision=revision)
             ) from error
@@ -81,6 +82,8 @@ class ModelScopeHub:
         hub = self._api.legacy.endpoint
         status = getattr(error, "status_code", None)
         match error:
+            case requests.JSONDecodeError():
+                return no_hub(hub, setting="MODELSCOPE_ENDPOINT")
             case NotExistError():
                 return (
                     f"{hub} has no {repository} with revision '{revision or MAIN}' ({status}): "
@@ -93,7 +96,13 @@ class ModelScopeHub:
                 )
             case NetworkError() | requests.RequestException():
                 return f"{hub} can't be reached: check the network, and run this again; {KEPT}."
+            case APIError() if status == HTTPStatus.TOO_MANY_REQUESTS:
+                return f"{hub} had too many requests from here (429): wait some minutes; {KEPT}."
+            case APIError() if status is not None and status < HTTPStatus.INTERNAL_SERVER_ERROR:
+                return f"{hub} refuses the request ({status}): check whether it is a hub's address."
             case APIError():
                 return f"{hub} answers with an error ({status}): try again later; {KEPT}."
+            case TypeError() | KeyError() | AttributeError() | ValueError():
+                return no_hub(hub, setting="MODELSCOPE_ENDPOINT")
             case _:
                 return f"{hub}'s client failed ({type(error).__name__}): try again; {KEPT}."

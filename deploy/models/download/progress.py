@@ -7,16 +7,10 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
+from deploy.models.amounts import amount
+
 TERMINAL_SECONDS = 1.0
 LOG_SECONDS = 15.0
-
-
-def amount(count: float) -> str:
-    """Return a number of bytes as people read it, in decimal units."""
-    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if count >= size:
-            return f"{count / size:.1f} {unit}"
-    return f"{count:.0f} bytes"
 
 
 def duration(seconds: float) -> str:

@@ -1,9 +1,9 @@
 """The folder a model goes to: is it there already, or is something else?"""
 
 from deploy.models.download.errors import DownloadError
+from deploy.models.download.place import partial_of, real_place
 from deploy.models.download.record import read_record
 from deploy.models.download.request import Request
-from deploy.models.download.transfer import partial_of
 
 
 def holds(request: Request) -> bool:
@@ -42,4 +42,4 @@ def clear_way(request: Request) -> None:
     partial = partial_of(folder)
     if partial.exists():
         raise DownloadError(f"{folder} lacks files and {partial} is there as well: delete one.")
-    folder.rename(partial)
+    real_place(folder).rename(partial)

@@ -9,9 +9,11 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from pathlib import Path
 
+from deploy.models.amounts import amount
 from deploy.models.download.checksums import SUMS, sha256_if_right, write_sums
 from deploy.models.download.errors import DownloadError
-from deploy.models.download.progress import Progress, amount
+from deploy.models.download.place import SPARE_BYTES, partial_of, real_place
+from deploy.models.download.progress import Progress
 from deploy.models.download.record import RECORD, Record, write_record
 from deploy.models.download.snapshot import Hub, RemoteFile, Snapshot
 from deploy.models.download.verification import check_model
@@ -20,14 +22,7 @@ from deploy.models.download.verification import check_model
 WORKERS = 4
 # A file that arrives damaged is fetched once more; twice is no accident.
 TRIES = 2
-# Left free beside the model, for what is written around it.
-SPARE_BYTES = 64_000_000
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
-
-
-def partial_of(target: Path) -> Path:
-    """Return the folder that a target's files are gathered in until all are there."""
-    return target.with_name(f"{target.name}.partial")
 
 
 @contextmanager
@@ -35,12 +30,16 @@ def gathering(target: Path) -> Iterator[Path]:
     """Make the target's partial folder and hold it; ``DownloadError`` if somebody else does."""
     partial = partial_of(target)
     try:
-        partial.mkdir(parents=True, exist_ok=True)
-        lock = os.open(partial, os.O_RDONLY)
+        if not partial.is_symlink():
+            partial.mkdir(parents=True, exist_ok=True)
+        lock = os.open(partial, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except OSError as error:
+        if partial.is_symlink():
+            raise DownloadError(_link_sentence(partial)) from error
         raise DownloadError(f"{partial} can't be written: {error.strerror}.") from error
     try:
         _hold(lock, target=target)
+        _refuse_links(partial)
         yield partial
     finally:
         os.close(lock)
@@ -51,6 +50,21 @@ def _hold(lock: int, *, target: Path) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         raise DownloadError(f"Another download into {target} is running: wait for it.") from error
+    # What was locked may have become the target meanwhile, and another folder have its name.
+    held, partial = os.fstat(lock), partial_of(target)
+    if not partial.is_dir() or not os.path.samestat(held, partial.stat()):
+        raise DownloadError(f"Another download into {target} has just ended: run this again.")
+
+
+def _refuse_links(partial: Path) -> None:
+    """Nothing here makes links, and what one leads to would be overwritten."""
+    for path in partial.rglob("*"):
+        if path.is_symlink():
+            raise DownloadError(_link_sentence(path))
+
+
+def _link_sentence(path: Path) -> str:
+    return f"{path} is a symbolic link, which no download makes: delete it."
 
 
 def arrived(hub: Hub, snapshot: Snapshot, *, partial: Path) -> int:
@@ -145,8 +159,9 @@ def publish(snapshot: Snapshot, *, sums: dict[str, str], partial: Path, target: 
     write_record(partial, record=record)
     for name in (*wanted, SUMS, RECORD, "."):
         _flush(partial / name)
-    partial.rename(target)
-    _flush(target.parent)
+    place = real_place(target)
+    partial.rename(place)
+    _flush(place.parent)
 
 
 def _flush(path: Path) -> None:

@@ -187,6 +187,9 @@ def test_a_file_of_another_size_than_announced_is_refused(machine, hub, reposito
         "tokenizer.json came with another size than the hub announced: run this again, and if"
     )
     assert not list(machine.partial.glob("tokenizer.json*"))
+    hub.repositories[NAME] = Repository(folder=repository)
+    hub.faults = Faults(portal="files")
+    assert "came with another size than the hub announced" in machine.refusal()
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
@@ -304,6 +307,15 @@ def test_what_the_hub_refuses(machine, hub, repository, served, token, asked, sa
 def test_a_hub_that_fails_and_one_that_cannot_be_reached(machine, hub, repository):
     hub.faults = Faults(fail=500)
     assert machine.refusal().startswith(f"{hub.url} answers with an error (500): try again later")
+    hub.faults = Faults(fail=404)
+    assert machine.refusal() == (
+        f"{hub.url} has no {NAME} (404): check the name, and whether HF_ENDPOINT is a hub that has "
+        "it."
+    )
+    hub.faults = Faults(portal="everything")
+    no_hub = f"What answers at {hub.url} is no hub, but perhaps a login page of this network or a"
+    assert machine.refusal().startswith(no_hub)
+    assert machine.refusal(NAME, "--source", "modelscope").startswith(no_hub)
     hub.stop()
     assert machine.refusal().startswith(f"{hub.url} can't be reached (ConnectError): check the net")
     machine.environment["HF_HUB_OFFLINE"] = "1"

@@ -1,5 +1,6 @@
 """The download's parts without a hub: which files, which folder, what a check finds."""
 
+import fcntl
 import threading
 
 import pytest
@@ -8,12 +9,14 @@ from deploy.models.download import progress
 from deploy.models.download.__main__ import main
 from deploy.models.download.bounded_file import BoundedFile, TooLong
 from deploy.models.download.errors import DownloadError
+from deploy.models.download.place import partial_of
 from deploy.models.download.progress import progress_line
 from deploy.models.download.record import Record, read_record, write_record
 from deploy.models.download.request import known_names, request_for
-from deploy.models.download.snapshot import RemoteFile, needed_by_vllm
+from deploy.models.download.snapshot import RemoteFile, Snapshot, needed_by_vllm
+from deploy.models.download.transfer import gathering, publish
 from deploy.models.download.verification import verify
-from tests.unit.models.model_repository import BIG, SMALL, make_repository
+from tests.unit.models.model_repository import BIG, SMALL, make_repository, safetensors
 
 
 def needed(*names):
@@ -56,6 +59,66 @@ def test_a_file_takes_no_more_than_was_announced(tmp_path):
         file.truncate()
         file.write(b"abcd")
     assert path.read_bytes() == b"abcd"
+
+
+def test_a_link_in_place_of_a_part_is_not_followed(tmp_path):
+    (tmp_path / "mine").write_text("x")
+    (tmp_path / "part").symlink_to(tmp_path / "mine")
+    with pytest.raises(OSError, match="symbolic links"):
+        BoundedFile(tmp_path / "part", most=4)
+    assert (tmp_path / "mine").read_text() == "x"
+
+
+@pytest.mark.parametrize("link", ["model.partial", "model.partial/config.json"])
+def test_links_among_what_has_arrived_end_it(tmp_path, link):
+    (tmp_path / "mine").mkdir()
+    if "/" in link:
+        (tmp_path / "model.partial").mkdir()
+    (tmp_path / link).symlink_to(tmp_path / "mine")
+    with (
+        pytest.raises(DownloadError, match=f"{link} is a symbolic link, which no download makes"),
+        gathering(tmp_path / "model"),
+    ):
+        pass
+    assert list((tmp_path / "mine").iterdir()) == []
+
+
+def test_a_target_that_is_a_link_to_another_disk_stays_one(tmp_path):
+    large = tmp_path / "large" / "model"
+    large.mkdir(parents=True)
+    target = tmp_path / "models" / "model"
+    target.parent.mkdir()
+    target.symlink_to(large)
+    with gathering(target) as partial:
+        assert partial == tmp_path / "large" / "model.partial"
+        (partial / "config.json").write_text("{}")
+        (partial / "model.safetensors").write_bytes(safetensors({"a": b"x"}))
+        files = tuple(
+            RemoteFile(path=name, size=1) for name in ("config.json", "model.safetensors")
+        )
+        snapshot = Snapshot(source="s", repository="r", revision="v", commit="c", files=files)
+        publish(
+            snapshot, sums={file.path: "0" * 64 for file in files}, partial=partial, target=target
+        )
+    assert target.is_symlink()
+    assert (target / "SOURCE.json").is_file()
+
+
+def test_a_download_that_ended_meanwhile_is_not_written_into(tmp_path, monkeypatch):
+    """Its folder is opened, then renamed to the target by the one who held it."""
+    target = tmp_path / "model"
+    flock = fcntl.flock
+
+    def finish_first(lock, how):
+        partial_of(target).rename(target)
+        flock(lock, how)
+
+    monkeypatch.setattr(fcntl, "flock", finish_first)
+    with (
+        pytest.raises(DownloadError, match="has just ended: run this again"),
+        gathering(target),
+    ):
+        pass
 
 
 def test_the_default_and_the_known_names(monkeypatch, tmp_path):
