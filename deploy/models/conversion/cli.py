@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shlex
 import signal
 import sys
 import time
@@ -10,12 +11,14 @@ from pathlib import Path
 from types import FrameType
 from typing import Final, NoReturn
 
+from deploy.models.amounts import amount
 from deploy.models.catalogue import MODELS_FOLDER
 from deploy.models.conversion.errors import ConversionError
 from deploy.models.conversion.formats import FORMATS, WeightFormat, chosen_format
 from deploy.models.conversion.plan import Plan, make_plan
 from deploy.models.conversion.verification import read_config, verify
-from deploy.models.conversion.writing import check_disk, gigabytes, whole
+from deploy.models.conversion.writing import Room, check_disk, room_for, whole
+from deploy.models.printable import printable
 from deploy.models.safetensors_files import WeightsError, read_weights
 
 DESCRIPTION = """Convert a model to 8 or 4 bits a weight, for vLLM. The language model's linear
@@ -87,7 +90,11 @@ def main(arguments: Sequence[str], *, become_converter: Callable[[], None]) -> i
             return _verify(options)
         return _convert(options, become_converter=become_converter)
     except (ConversionError, WeightsError) as error:
-        sys.stderr.write(f"{error}\n")
+        # It may name a tensor, and a file of weights calls one what it likes.
+        sys.stderr.write(f"{printable(str(error))}\n")
+        return 1
+    except OSError as error:
+        sys.stderr.write(f"{error.filename} can't be read: {error.strerror or error}.\n")
         return 1
 
 
@@ -109,15 +116,24 @@ def _convert(options: argparse.Namespace, *, become_converter: Callable[[], None
     if target == source or source in target.parents:
         raise ConversionError("--output must be another folder than the model's, and not in it.")
     plan = make_plan(read_config(source), read_weights(source), format=weight_format)
-    if target.exists() and any(target.iterdir() if target.is_dir() else [target]):
+    if target.exists() and not target.is_dir():
+        raise ConversionError(f"{target} is a file: name a folder with --output.")
+    if target.exists() and any(target.iterdir()):
         return _already_there(target, source=source, wanted=weight_format)
-    check_disk(target, needed=plan.target_bytes)
-    if not options.dry_run:
-        become_converter()
-    _describe(plan, source=source, target=target)
+    room = room_for(target, weights=plan.target_bytes)
     if options.dry_run:
+        _describe(plan, source=source, target=target, room=room)
+        check_disk(room)
         _say("Nothing was done (--dry-run).")
         return 0
+    check_disk(room)
+    become_converter()
+    _describe(plan, source=source, target=target, room=room)
+    _write(plan, source=source, target=target)
+    return 0
+
+
+def _write(plan: Plan, *, source: Path, target: Path) -> None:
     began = time.monotonic()
     end_by_exception()
     for name, value in _CONVERTER_SETTINGS.items():
@@ -130,8 +146,7 @@ def _convert(options: argparse.Namespace, *, become_converter: Callable[[], None
     except OSError as error:
         raise ConversionError(f"{target} can't be written: {error.strerror or error}.") from error
     _say(f"Converted and checked in {time.monotonic() - began:.0f} s. Serve it with:")
-    _say(f"  MODEL_PATH={target} scripts/start_vllm_server.sh")
-    return 0
+    _say(f"  MODEL_PATH={shlex.quote(str(target))} scripts/start_vllm_server.sh")
 
 
 def _format(options: argparse.Namespace) -> WeightFormat:
@@ -146,21 +161,28 @@ def _target(options: argparse.Namespace, weight_format: WeightFormat) -> Path:
     return chosen.expanduser().resolve()
 
 
-def _describe(plan: Plan, *, source: Path, target: Path) -> None:
+def _describe(plan: Plan, *, source: Path, target: Path, room: Room) -> None:
     shared = f", a scale for each {plan.group}" if plan.group else ", a scale for each row"
     _say(f"{source} -> {target}")
     way = f"{plan.format.name}{shared}; inputs {plan.format.activations}"
     _say(f"{len(plan.layers)} layers to {way}.")
-    _say(f"Weights: {gigabytes(plan.source_bytes)} -> {gigabytes(plan.target_bytes)}.")
+    _say(f"Weights: {amount(plan.source_bytes)} -> {amount(plan.target_bytes)}.")
+    needed, free = amount(room.needed), amount(room.free)
+    _say(f"Disk: {needed} needed beside the original, {free} free at {room.place}.")
 
 
 def _already_there(target: Path, *, source: Path, wanted: WeightFormat) -> int:
+    if not _is_converted(target):
+        raise ConversionError(
+            f"{target} is not empty and holds no converted model: name another folder with "
+            "--output."
+        )
     try:
         found = verify(target, original=source)
     except ConversionError as error:
         raise ConversionError(
             f"{target} is there already and can't be used: {error} "
-            "Delete it, or name another folder with --output."
+            "Move it away, or name another folder with --output."
         ) from error
     if found is not wanted:
         raise ConversionError(
@@ -168,6 +190,13 @@ def _already_there(target: Path, *, source: Path, wanted: WeightFormat) -> int:
         )
     _say("It is there already, and whole: nothing to do.")
     return 0
+
+
+def _is_converted(folder: Path) -> bool:
+    try:
+        return "quantization_config" in read_config(folder)
+    except ConversionError:
+        return False
 
 
 def end_by_exception() -> None:
@@ -181,5 +210,5 @@ def end_by_exception() -> None:
 
 
 def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
+    sys.stdout.write(f"{printable(text)}\n")
     sys.stdout.flush()

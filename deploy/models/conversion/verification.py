@@ -1,11 +1,12 @@
 """Is a converted folder whole, and converted as it should be? Without torch, from headers."""
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from deploy.models import checkpoint
+from deploy.models.checkpoint import ModelUnknown
 from deploy.models.conversion.errors import ConversionError
 from deploy.models.conversion.formats import Shape, WeightFormat, format_of_layout
 from deploy.models.conversion.plan import is_left_alone, language_layers
@@ -45,18 +46,10 @@ def verify(folder: Path, *, original: Path | None) -> WeightFormat:
 
 def read_config(folder: Path) -> dict[str, Any]:
     """Return a checkpoint's ``config.json``."""
-    path = folder / "config.json"
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConversionError(
-            f"{path} is missing or can't be read: name a model's folder."
-        ) from error
-    except ValueError as error:
-        raise ConversionError(f"{path} is no JSON: download or convert the model again.") from error
-    if not isinstance(config, dict):
-        raise ConversionError(f"{path} is no JSON object: download or convert the model again.")
-    return config
+        return checkpoint.read_config(folder)
+    except ModelUnknown as error:
+        raise ConversionError(str(error)) from error
 
 
 def read_quantization(

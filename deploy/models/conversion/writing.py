@@ -5,29 +5,40 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
+from deploy.models.amounts import amount
 from deploy.models.conversion.errors import ConversionError
 from deploy.models.download.checksums import SUMS, sha256_of, write_sums
 
 _SPARE_BYTES = 64 * 1024**2
 
 
-def check_disk(folder: Path, *, needed: int) -> None:
-    """Raise ``ConversionError`` unless the folder's disk has room for so many bytes of weights."""
-    free = shutil.disk_usage(_existing(folder)).free
-    wanted = needed + needed // 20 + _SPARE_BYTES
-    if free < wanted:
+@dataclass(frozen=True, kw_only=True)
+class Room:
+    """What a conversion needs of a disk, and what is free there; bytes."""
+
+    place: Path
+    needed: int
+    free: int
+
+
+def room_for(folder: Path, *, weights: int) -> Room:
+    """Return what a folder with so many bytes of weights takes, and what its disk has free."""
+    place = _existing(folder)
+    needed = weights + weights // 20 + _SPARE_BYTES
+    return Room(place=place, needed=needed, free=shutil.disk_usage(place).free)
+
+
+def check_disk(room: Room) -> None:
+    """Raise ``ConversionError`` unless there is room."""
+    if room.free < room.needed:
         raise ConversionError(
-            f"Not enough disk: {_existing(folder)} has {gigabytes(free)} free and "
-            f"{gigabytes(wanted)} are needed beside the original. "
+            f"Not enough disk: {room.place} has {amount(room.free)} free and "
+            f"{amount(room.needed)} are needed beside the original. "
             "Make room, or name a folder on another disk with --output."
         )
-
-
-def gigabytes(count: int) -> str:
-    """Return bytes as a person reads them."""
-    return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB"
 
 
 def _existing(folder: Path) -> Path:

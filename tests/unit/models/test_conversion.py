@@ -13,11 +13,15 @@ from deploy.models.conversion.errors import ConversionError
 from deploy.models.conversion.formats import FORMATS, FP8, INT4, INT8, chosen_format
 from deploy.models.conversion.plan import is_left_alone, make_plan
 from deploy.models.conversion.verification import verify
-from deploy.models.conversion.writing import check_disk, gigabytes, whole
+from deploy.models.conversion.writing import check_disk, room_for, whole
 from deploy.models.download.checksums import SUMS, read_sums, sha256_of
 from deploy.models.safetensors_files import Tensor, read_weights
 from tests.stack import ROOT
-from tests.unit.models.converted_folder import converted_tensors, write_converted
+from tests.unit.models.converted_folder import (
+    converted_tensors,
+    write_converted,
+    write_safetensors,
+)
 from tests.vllm_server import CHECKPOINT
 
 Q_PROJ = "model.layers.1.self_attn.q_proj"
@@ -227,7 +231,7 @@ def test_a_wrong_scale_and_a_wrong_type(tmp_path):
     [
         ("tokenizer.json", "no tokenizer"),
         ("preprocessor_config.json", "no preprocessor_config.json"),
-        ("config.json", "is missing or can't be read"),
+        ("config.json", "config.json can't be read: No such file"),
         ("model-00001-of-00002.safetensors", "is missing"),
     ],
 )
@@ -353,12 +357,11 @@ def test_two_at_once_do_not_mix(tmp_path):
 
 
 def test_the_disk_is_looked_at_first(tmp_path):
-    check_disk(tmp_path / "not" / "there", needed=1)
+    check_disk(room_for(tmp_path / "not" / "there", weights=1))
     with pytest.raises(
         ConversionError, match=r"Not enough disk: .* are needed beside the original"
     ):
-        check_disk(tmp_path / "not" / "there", needed=10**18)
-    assert [gigabytes(count) for count in (66_905_436_672, 8_029_448)] == ["66.9 GB", "8.0 MB"]
+        check_disk(room_for(tmp_path / "not" / "there", weights=10**18))
 
 
 # --- The command, with nothing installed ----------------------------------------------------------
@@ -406,6 +409,8 @@ def test_a_dry_run_says_what_it_takes_and_writes_nothing(tmp_path):
     assert result.returncode == 0, result.stderr
     assert "28 layers to int4, a scale for each 64" in result.stdout
     assert "10.6 MB -> 8.0 MB" in result.stdout
+    assert "Disk: 75.5 MB needed beside the original, " in result.stdout
+    assert f" free at {tmp_path}.\n" in result.stdout
     assert list(tmp_path.iterdir()) == []
 
 
@@ -420,7 +425,15 @@ def test_what_is_there_already_is_kept(tmp_path):
     (tmp_path / "mine" / "notes").write_text("x")
     mine = command("--model-path", CHECKPOINT, "--output", tmp_path / "mine")
     assert mine.returncode == 1
-    assert "is there already and can't be used" in mine.stderr
+    assert mine.stderr == (
+        f"{tmp_path / 'mine'} is not empty and holds no converted model: name another folder with "
+        "--output.\n"
+    )
+    (folder / "tokenizer.json").unlink()
+    broken = command("--model-path", CHECKPOINT, "--output", folder)
+    assert broken.returncode == 1
+    assert "is there already and can't be used" in broken.stderr
+    assert "Move it away, or name another folder" in broken.stderr
 
 
 @pytest.mark.parametrize(
@@ -431,7 +444,9 @@ def test_what_is_there_already_is_kept(tmp_path):
         (["--model-path", CHECKPOINT, "--quantize", 4, "--format", "fp8"], 1, "give int4"),
         (["--model-path", CHECKPOINT, "--output", CHECKPOINT], 1, "another folder"),
         (["--model-path", CHECKPOINT, "--output", CHECKPOINT / "x"], 1, "another folder"),
-        (["--model-path", ROOT], 1, "is missing or can't be read"),
+        (["--model-path", ROOT], 1, "config.json can't be read: No such file"),
+        (["--model-path", CHECKPOINT, "--output", "/etc"], 1, "/etc is not empty and holds no"),
+        (["--model-path", CHECKPOINT, "--output", "/etc/passwd"], 1, "/etc/passwd is a file: name"),
     ],
 )
 def test_bad_input_is_one_sentence(arguments, status, said):
@@ -439,3 +454,17 @@ def test_bad_input_is_one_sentence(arguments, status, said):
     assert result.returncode == status
     assert said in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_a_name_in_the_weights_cannot_steer_the_terminal(tmp_path):
+    name = "model.layers.0.\x1b]52;c;eA==\x07.weight"
+    write_safetensors(tmp_path / "model.safetensors", {name: ("BF16", (64, 24))})
+    (tmp_path / "config.json").write_text("{}")
+    result = command("--model-path", tmp_path, "--dry-run")
+    assert result.returncode == 1
+    assert result.stderr.startswith("model.layers.0. ]52;c;eA==  is 64 x 24, which 16 doesn't")
+    header = b'{"a\\u001b[2J":{"dtype":"U8","shape":[9],"data_offsets":[0,3]}}'
+    content = len(header).to_bytes(8, "little") + header + b"123"
+    (tmp_path / "model.safetensors").write_bytes(content)
+    result = command("--model-path", tmp_path, "--dry-run")
+    assert result.stderr == "model.safetensors is damaged: its header is wrong about a [2J.\n"
