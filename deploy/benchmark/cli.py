@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 
 from deploy.benchmark import report, scenarios
+from deploy.benchmark.bench import Bench, progress
 from deploy.benchmark.busy_vllm import BusyVllm
 from deploy.benchmark.children import PASSWORD_VARIABLE, ROOT, Child
 from deploy.benchmark.freshness import compare_releases
@@ -110,17 +111,6 @@ def _counts(text: str) -> list[int]:
     return [_count(part) for part in text.split(",")]
 
 
-def progress(name: str, done: int, of: int) -> None:
-    """Draw a bar on standard error; where that is no terminal, say what is done."""
-    if sys.stderr.isatty():
-        filled = round(30 * done / of) if of else 30
-        end = "\n" if done >= of else ""
-        sys.stderr.write(f"\r\033[K{name:40} [{'#' * filled:30}] {done}/{of}{end}")
-    elif done >= of:
-        sys.stderr.write(f"{name}: {done}/{of}\n")
-    sys.stderr.flush()
-
-
 async def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Run what was asked for; return the results."""
     arguments = {
@@ -135,15 +125,15 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
                 progress, chromium=not options.no_chromium
             )
         if _wants_platform(options):
-            await _measure_platform(options, results)
+            results |= await _measure_platform(options)
     if options.monitor_gpu:
         results["gpu"] = gpu.samples
     results["machine"]["load_after"] = machine()["load_1_5_15"]
     return results
 
 
-async def _measure_platform(options: argparse.Namespace, results: dict[str, Any]) -> None:
-    waits = scenarios.QUICK if options.quick else scenarios.Waits()
+async def _measure_platform(options: argparse.Namespace) -> dict[str, Any]:
+    """Start the platform and what stands behind it, and measure."""
     pace = {"first_token": options.first_token, "token": options.token, "tokens": options.tokens}
     async with AsyncExitStack() as stack:
         model = await stack.enter_async_context(Child("model", pace))
@@ -151,55 +141,10 @@ async def _measure_platform(options: argparse.Namespace, results: dict[str, Any]
         other = await stack.enter_async_context(Child("model", pace)) if options.failover else None
         urls = [model_url, *([await _url_of(other)] if other else [])]
         platform = await stack.enter_async_context(_platform(options, ",".join(urls)))
-        if options.num_requests:
-            results["questions"] = {
-                shape: await scenarios.ask(
-                    platform,
-                    model,
-                    questions=max(1, options.num_requests // 2),
-                    shape=shape,
-                    codec=options.codec,
-                    waits=waits,
-                    progress=progress,
-                )
-                for shape in ("asking", "idle")
-            }
-        if options.soak:
-            results["soak"] = await scenarios.soak(
-                platform,
-                streams=max(options.streams or [10]),
-                shape=options.shape,
-                live=options.live_rate if options.live else 0.0,
-                minutes=options.soak,
-                waits=waits,
-                progress=progress,
-            )
-        elif options.streams:
-            results["streams"] = await _hold_all(options, platform, model, waits=waits)
-        if options.churn:
-            results["churn"] = await scenarios.churn(
-                platform, times=options.churn, waits=waits, progress=progress
-            )
-        if other is not None:
-            results["failover"] = await scenarios.failover(
-                platform,
-                other,
-                questioners=12,
-                questions=12 if options.quick else 16,
-                progress=progress,
-            )
-        if options.fairness:
-            results["fairness"] = await scenarios.fairness(
-                platform, flood=50, others=9, progress=progress
-            )
-        if options.throughput:
-            results["throughput"] = await scenarios.throughput(
-                platform,
-                model_url,
-                questioners=8,
-                questions=options.questions_each,
-                progress=progress,
-            )
+        bench = Bench(
+            options=options, platform=platform, model=model, model_url=model_url, other=other
+        )
+        return await bench.run()
 
 
 async def _model_url(options: argparse.Namespace, model: Child, stack: AsyncExitStack) -> str:
@@ -213,27 +158,6 @@ async def _model_url(options: argparse.Namespace, model: Child, stack: AsyncExit
 
 async def _url_of(model: Child) -> str:
     return str((await model.note_with("base_url"))["base_url"])
-
-
-async def _hold_all(
-    options: argparse.Namespace, platform: Any, model: Child, *, waits: scenarios.Waits
-) -> list[Any]:
-    lives = [0.0, options.live_rate] if options.live else [0.0]
-    return [
-        await scenarios.hold(
-            platform,
-            model,
-            streams=streams,
-            shape=options.shape,
-            codec=options.codec,
-            live=live,
-            questions=min(20, options.num_requests),
-            waits=waits,
-            progress=progress,
-        )
-        for live in lives
-        for streams in options.streams
-    ]
 
 
 def _platform(options: argparse.Namespace, model_url: str) -> AnyPlatform:
