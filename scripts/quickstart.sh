@@ -95,7 +95,7 @@ export START_VLLM=true START_REDIS=true
     fail "The demo checkpoint is missing: deploy/demo_model/checkpoint has no config.json."
 need_disk "$DATA_DIR" 100
 [[ -e $VENV/.installed-requirements ]] || need_disk . 1000
-MODEL_DOWNLOAD=
+MODEL_DOWNLOAD='' MODEL_DOWNLOAD_MB=0
 if [[ -n $MODEL ]]; then
     [[ ! -d $HERE/$MODEL ]] || MODEL=$HERE/$MODEL
     choose_model "$MODEL"
@@ -103,7 +103,9 @@ fi
 # Without a choice, the vLLM that is there serves the demo, whatever it was built for.
 MODEL_DEVICE=${MODEL_DEVICE:-$(installed_device)}
 if [[ $START_VLLM == true && ! -e $VENV_VLLM/.installed-vllm-$MODEL_DEVICE ]]; then
-    need_disk . "$([[ $MODEL_DEVICE == cpu ]] && echo 6000 || echo 15000)"
+    needed=$([[ $MODEL_DEVICE == cpu ]] && echo 6000 || echo 15000)
+    [[ -z $MODEL_DOWNLOAD ]] || ! same_disk . "$MODEL_PATH" || ((needed += MODEL_DOWNLOAD_MB))
+    need_disk . "$needed"
 fi
 
 # --- Install what is not there yet --------------------------------------------------------------

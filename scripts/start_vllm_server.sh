@@ -3,7 +3,8 @@
 #
 #   MODEL_PATH               folder or Hugging Face name   (the demo checkpoint)
 #   MODEL_NAME               name it is served under       (qwencam-demo)
-#   MODEL_DTYPE              auto, bfloat16, float16, float32   (auto; float32 on a CPU)
+#   MODEL_DTYPE              auto, bfloat16, float16, float32   (auto; on a CPU bfloat16 if it
+#                            computes that by itself or has no room for float32, else float32)
 #   MODEL_MAX_TOKENS         context, prompt and answer    (4096)
 #   MODEL_MAX_PIXELS         larger images are shrunk      (as the model says)
 #   FRAME_MAX_EDGE           longer edge of the frames that come; memory is kept for it (448)
@@ -28,4 +29,5 @@ source scripts/lib/say.sh
 
 python=${VLLM_PYTHON:-}
 [[ -n $python ]] || { [[ -x .venv-vllm/bin/python ]] && python=.venv-vllm/bin/python; } || python=python3
+command -v "$python" >/dev/null || fail "VLLM_PYTHON is no Python: $python."
 exec "$python" -m deploy.models.serve "$@"

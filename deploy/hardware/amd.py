@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any, Final
 
-from deploy.hardware.gpus import DriverState, Gpu, VendorReading
-from deploy.hardware.sources import Machine, ToolOutput, natural
+from deploy.hardware.gpus import DriverState, Gpu, Problem, VendorReading
+from deploy.hardware.sources import Device, Machine, ToolOutput, natural
 
 _VENDOR_ID: Final = "0x1002"
+KFD: Final = "/dev/kfd"
 AMD_SMI: Final = ("amd-smi", "static", "--asic", "--bus", "--vram", "--driver", "--json")
 AMD_SMI_VERSION: Final = ("amd-smi", "version", "--json")
 ROCM_SMI: Final = (
@@ -57,7 +58,7 @@ def read_amd(machine: Machine) -> VendorReading:
     tools = _read_tools(machine)
     gpus = _named(cards, tools) if cards else _from_tools(tools)
     loaded = _module_loaded(machine)
-    if not gpus and not plugged and not loaded:
+    if not gpus and not plugged and not loaded and machine.device(KFD) is None:
         # Tools that complain where there is no card and no driver are left over: nothing is broken.
         return VendorReading()
     return VendorReading(
@@ -312,13 +313,26 @@ def rocm_version(machine: Machine) -> str:
 
 def _problems(
     machine: Machine, *, gpus: tuple[Gpu, ...], loaded: bool, tools: list[_ToolReading]
-) -> Iterable[str]:
-    if not loaded and not gpus:
-        yield "An AMD GPU is plugged in and the amdgpu driver isn't loaded."
-    elif not gpus:
-        yield "The amdgpu driver is loaded and knows no GPU (see dmesg)."
+) -> Iterable[Problem]:
+    """Yield what is wrong with the driver; that a device is missing or closed is said elsewhere.
+
+    Where it is, the tools fail of that.
+    """
+    kfd = machine.device(KFD)
+    if gpus and (kfd is None or not kfd.writable):
+        return
+    if not gpus:
+        yield _no_gpu(kfd, loaded=loaded)
     for tool in tools:
         if tool.problem:
-            yield tool.problem
-    if gpus and machine.device("/dev/kfd") is None:
-        yield "/dev/kfd is missing: amdgpu runs without its compute part (see dmesg for kfd)."
+            yield Problem(kind="tool", said=tool.problem)
+
+
+def _no_gpu(kfd: Device | None, *, loaded: bool) -> Problem:
+    if kfd is not None and not kfd.writable:
+        said = f"No GPU is seen, and this user may not use {KFD} (group {kfd.group})."
+        return Problem(kind="rights", said=said)
+    if not loaded:
+        said = "An AMD GPU is plugged in and the amdgpu driver isn't loaded."
+        return Problem(kind="not loaded", said=said)
+    return Problem(kind="no GPU", said="The amdgpu driver is loaded and knows no GPU (see dmesg).")

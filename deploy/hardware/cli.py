@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -17,8 +18,9 @@ from deploy.hardware.judge_system import judge_system
 from deploy.hardware.report import as_json, lines
 from deploy.hardware.sources import LiveMachine, Machine, RecordedMachine, RecordingMachine
 from deploy.models.catalogue import DEFAULT_MODEL
-from deploy.models.checkpoint import ModelUnknown, describe
-from deploy.models.shape import DTYPE_BYTES
+from deploy.models.checkpoint import ModelUnknown, describe, downloaded_models
+from deploy.models.printable import printable
+from deploy.models.serving import ServeSettings, SettingInvalid
 
 FITS: Final = 0
 DOES_NOT_FIT: Final = 1
@@ -46,15 +48,18 @@ def main(arguments: Sequence[str], environment: Mapping[str, str] | None = None)
         ports = port_range(settings.get("ICE_PORT_RANGE", ""))
         machine = _machine(options)
     except (Unusable, ModelUnknown) as error:
-        print(f"check_hardware: {error}", file=sys.stderr)  # noqa: T201
+        print(f"check_hardware: {printable(str(error))}", file=sys.stderr)  # noqa: T201
         return UNUSABLE
     facts = read_facts(machine, disk_folder=options.disk, ports=ports)
+    if not options.recording:
+        wish = replace(wish, downloaded=downloaded_models())
     findings = [*judge_gpus(facts), *judge_system(facts), *judge_model(wish, facts)]
     if options.json:
         document = as_json(findings, facts=facts, wish=wish, verdict=verdict_on(wish, facts))
         print(json.dumps(document, indent=2, ensure_ascii=False))  # noqa: T201
     else:
-        print("\n".join(lines(findings, os_name=facts.system.os_name)))  # noqa: T201
+        text = lines(findings, os_name=facts.system.os_name)
+        print("\n".join(printable(line) for line in text))  # noqa: T201
     blocked = any(finding.status == "failed" for finding in findings)
     return DOES_NOT_FIT if blocked else FITS
 
@@ -100,34 +105,18 @@ def read_wish(settings: Mapping[str, str], *, model: str | None) -> ModelWish:
         Unusable: a setting makes no sense.
         ModelUnknown: nothing is known of the model.
     """
-    dtype = settings.get("MODEL_DTYPE", "")
-    if dtype not in {"", "auto", *DTYPE_BYTES}:
-        raise Unusable(f"MODEL_DTYPE must be auto, bfloat16, float16 or float32, not '{dtype}'.")
+    try:
+        served = ServeSettings.from_environment(settings)
+    except SettingInvalid as error:
+        raise Unusable(str(error)) from error
     return ModelWish(
         described=describe(model or settings.get("MODEL_PATH") or DEFAULT_MODEL.name),
-        dtype=dtype,
-        context=_integer(settings, "MODEL_MAX_TOKENS", default=4096, low=256),
-        gpus=_integer(settings, "TENSOR_PARALLEL_SIZE", default=1, low=1),
-        utilization=_share(settings.get("GPU_MEMORY_UTILIZATION") or "0.90"),
-        cpu_cache_bytes=_integer(settings, "VLLM_CPU_KVCACHE_SPACE", default=1, low=1) * GIB,
+        dtype=served.dtype,
+        context=served.context,
+        gpus=served.gpus,
+        utilization=float(served.utilization),
+        cpu_cache_bytes=served.cpu_cache * GIB,
     )
-
-
-def _integer(settings: Mapping[str, str], name: str, *, default: int, low: int) -> int:
-    text = settings.get(name) or str(default)
-    if not re.fullmatch(r"\d{1,9}", text) or int(text) < low:
-        raise Unusable(f"{name} must be a whole number from {low} on, not '{text}'.")
-    return int(text)
-
-
-def _share(text: str) -> float:
-    try:
-        share = float(text)
-    except ValueError:
-        share = 0.0
-    if not 0 < share <= 1:
-        raise Unusable(f"GPU_MEMORY_UTILIZATION must be above 0 and at most 1, not '{text}'.")
-    return share
 
 
 def port_range(text: str) -> tuple[int, int] | None:

@@ -1,18 +1,13 @@
 """Everything that was read of a machine."""
 
 from dataclasses import dataclass
-from typing import Final
 
 from deploy.hardware.amd import read_amd
-from deploy.hardware.findings import GIB
 from deploy.hardware.gpus import Gpu, VendorReading
 from deploy.hardware.nvidia import read_nvidia
 from deploy.hardware.sources import Machine
 from deploy.hardware.system import System, read_system
 from deploy.models.serving import Device
-
-# Below this a GPU is a display adapter or an APU's share of the RAM: not what a model is put on.
-SMALLEST_GPU: Final = 4 * GIB
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,11 +21,13 @@ class Facts:
     @property
     def gpus(self) -> tuple[Gpu, ...]:
         """The GPUs that a model could be put on: one maker's, the one's with more memory."""
-        sides = [
-            tuple(gpu for gpu in side.gpus if gpu.memory_bytes >= SMALLEST_GPU)
-            for side in (self.amd, self.nvidia)
-        ]
+        sides = [side.usable for side in (self.amd, self.nvidia)]
         return max(sides, key=lambda side: sum(gpu.memory_bytes for gpu in side))
+
+    @property
+    def too_old(self) -> tuple[Gpu, ...]:
+        """The GPUs that vLLM isn't built for."""
+        return tuple(gpu for gpu in (*self.amd.gpus, *self.nvidia.gpus) if gpu.too_old)
 
     @property
     def device(self) -> Device:

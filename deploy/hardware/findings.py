@@ -43,12 +43,6 @@ def failed(group: str, found: str, *, mend: str) -> Finding:
     return Finding(status="failed", group=group, found=found, mend=mend)
 
 
-def gigabytes(count: int) -> str:
-    """Return bytes as text, in the GB of disks and model pages (10⁹)."""
-    value = count / 1e9
-    return f"{value:.1f} GB" if value < 100 else f"{value:.0f} GB"
-
-
 def counted(count: int, noun: str) -> str:
     """Return ``1 GPU``, ``2 GPUs``."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

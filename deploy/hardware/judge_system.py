@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from typing import Final
 
 from deploy.hardware.facts import Facts
-from deploy.hardware.findings import Finding, counted, failed, gigabytes, ok, unknown, warning
+from deploy.hardware.findings import Finding, counted, failed, ok, unknown, warning
 from deploy.hardware.system import System
+from deploy.models.amounts import amount
 
 _LITTLE_DISK: Final = 10 * 10**9
 
@@ -25,7 +26,15 @@ def _judge_processor(facts: Facts) -> Iterable[Finding]:
     nodes = f", {processor.numa_nodes} NUMA nodes" if processor.numa_nodes > 1 else ""
     features = f", {' '.join(processor.features)}" if processor.features else ""
     yield ok("CPU", f"{processor.name}, {counted(processor.cpus, 'CPU')}{nodes}{features}")
-    if not facts.gpus and "avx512f" not in processor.features:
+    if facts.gpus:
+        return
+    if not processor.x86:
+        yield warning(
+            "CPU",
+            "no x86",
+            mend="The vLLM for CPUs that these scripts install is for x86_64: give VLLM_BASE_URL.",
+        )
+    elif "avx512f" not in processor.features:
         yield warning(
             "CPU",
             "without AVX-512",
@@ -35,16 +44,16 @@ def _judge_processor(facts: Facts) -> Iterable[Finding]:
 
 def _judge_memory(system: System) -> Finding:
     limit = system.memory_limit_bytes
-    bound = f", {gigabytes(limit)} for this container" if limit is not None else ""
-    free = gigabytes(system.available_bytes)
-    return ok("Memory", f"{gigabytes(system.memory_bytes)}, {free} free{bound}")
+    bound = f", {amount(limit)} for this container" if limit is not None else ""
+    free = amount(system.available_bytes)
+    return ok("Memory", f"{amount(system.memory_bytes)}, {free} free{bound}")
 
 
 def _judge_disk(system: System) -> Finding:
     disk = system.disk
     if disk is None:
         return unknown("Disk", f"{system.disk_folder} can't be looked at")
-    found = f"{gigabytes(disk.free)} free of {gigabytes(disk.total)} at {system.disk_folder}"
+    found = f"{amount(disk.free)} free of {amount(disk.total)} at {system.disk_folder}"
     if disk.free < _LITTLE_DISK:
         return warning(
             "Disk",
@@ -86,11 +95,12 @@ def _judge_numa(facts: Facts) -> Iterable[Finding]:
     balancing = facts.system.numa_balancing
     if balancing is None:
         return
-    if balancing and facts.amd.gpus:
+    if balancing and facts.amd.usable and facts.system.processor.numa_nodes > 1:
         yield warning(
             "Kernel",
             "NUMA balancing is on: AMD advises against it beside its GPUs",
-            mend="sysctl kernel.numa_balancing=0, and the same line in a file of /etc/sysctl.d/.",
+            mend="sudo sysctl kernel.numa_balancing=0, and kernel.numa_balancing=0 in a file of "
+            "/etc/sysctl.d/; on the host, if this is a container.",
         )
     else:
         yield ok("Kernel", f"NUMA balancing is {'on' if balancing else 'off'}")

@@ -5,7 +5,7 @@ import re
 from dataclasses import replace
 from typing import Final
 
-from deploy.hardware.gpus import DriverState, Gpu, VendorReading
+from deploy.hardware.gpus import DriverState, Gpu, Problem, ProblemKind, VendorReading
 from deploy.hardware.sources import Machine, ToolOutput
 
 _VENDOR_ID: Final = "0x10de"
@@ -15,7 +15,11 @@ _FIELDS: Final = (
 )
 QUERY: Final = ("nvidia-smi", f"--query-gpu={_FIELDS}", "--format=csv,noheader,nounits")
 VERSION: Final = ("nvidia-smi", "--version")
+LIST: Final = ("nvidia-smi", "-L")
 _MIB: Final = 1024**2
+_GIB: Final = 1024**3
+# A "1g.10gb" instance has 9.5 to 9.75 GiB.
+_OF_AN_INSTANCE: Final = 0.95
 
 
 def read_nvidia(machine: Machine) -> VendorReading:
@@ -26,14 +30,20 @@ def read_nvidia(machine: Machine) -> VendorReading:
         return VendorReading()
     driver = DriverState(vendor="nvidia", version=_module_version(machine), source="PCI")
     if output is None:
-        return VendorReading(gpus=cards, driver=replace(driver, problems=(_no_tool(driver),)))
+        return VendorReading(
+            gpus=cards, driver=replace(driver, problems=(_no_tool(driver.version),))
+        )
     gpus, versions = parse_query(output.stdout)
     if output.code != 0 or not gpus:
         if not cards and output.code not in {0, None} and not driver.version:
             # The tool is left over, or came with an image: no card, no driver, nothing broken.
             # One that hangs is another matter: it found a driver to hang in.
             return VendorReading()
-        return VendorReading(gpus=cards, driver=replace(driver, problems=(_broken(output),)))
+        return VendorReading(
+            gpus=cards, driver=replace(driver, problems=(_broken(output, version=driver.version),))
+        )
+    if any(gpu.partition for gpu in gpus):
+        gpus = _of_instances(gpus, listing=machine.run(*LIST))
     return VendorReading(
         gpus=gpus,
         driver=replace(
@@ -66,6 +76,30 @@ def parse_query(text: str) -> tuple[tuple[Gpu, ...], tuple[str, ...]]:
         )
         versions.append(version)
     return tuple(gpus), tuple(versions)
+
+
+def _of_instances(gpus: tuple[Gpu, ...], *, listing: ToolOutput | None) -> tuple[Gpu, ...]:
+    """Return the GPUs, those in MIG mode with the memory of their largest instance.
+
+    That is what vLLM gets; 0 where there is none.
+    """
+    sizes: dict[int, int] = {}
+    index = -1
+    for line in (listing.stdout if listing else "").splitlines():
+        if found := re.match(r"GPU (\d+):", line):
+            index = int(found[1])
+        elif found := re.match(r"\s+MIG \d+g\.(\d+)gb", line):
+            sizes[index] = max(sizes.get(index, 0), int(found[1]))
+    return tuple(
+        replace(
+            gpu,
+            memory_bytes=int(sizes.get(gpu.index, 0) * _GIB * _OF_AN_INSTANCE),
+            used_bytes=None,
+        )
+        if gpu.partition
+        else gpu
+        for gpu in gpus
+    )
 
 
 def _mebibytes(text: str) -> int | None:
@@ -104,11 +138,26 @@ def _module_version(machine: Machine) -> str:
     return (machine.read("/sys/module/nvidia/version") or "").strip()
 
 
-def _no_tool(driver: DriverState) -> str:
-    if driver.version:
-        return "nvidia-smi is missing, so nothing is known of the GPUs' memory."
-    return "No NVIDIA driver is loaded."
+def _no_tool(version: str) -> Problem:
+    if version:
+        return Problem(
+            kind="no tool", said="nvidia-smi is missing, so nothing is known of the GPUs' memory."
+        )
+    return Problem(kind="not loaded", said="No NVIDIA driver is loaded.")
 
 
-def _broken(output: ToolOutput) -> str:
-    return f"nvidia-smi fails: {output.complaint or f'exit {output.code}, and no GPU named'}"
+def _broken(output: ToolOutput, *, version: str) -> Problem:
+    complaint = output.complaint or f"exit {output.code}, and no GPU named"
+    return Problem(kind=_kind(output, version=version), said=f"nvidia-smi fails: {complaint}")
+
+
+def _kind(output: ToolOutput, *, version: str) -> ProblemKind:
+    """Return which kind of problem the tool's own words tell of."""
+    words = output.complaint.lower()
+    if output.code is None:
+        return "hangs"
+    if "version mismatch" in words:
+        return "mismatch"
+    if "permission" in words:
+        return "rights"
+    return "tool" if version else "not loaded"

@@ -27,19 +27,22 @@ def as_json(
 ) -> dict[str, Any]:
     """Return everything: facts, findings, and the verdict on the model.
 
-    ``fits`` is about the model only; ``ready`` says that nothing at all has to be mended first.
+    ``fits`` is about the model only, its memory and the disk that it is downloaded to; ``ready``
+    says that nothing at all has to be mended first.
     """
     return {
         "device": facts.device,
-        "fits": verdict.fit.fits and not facts.broken,
+        "fits": verdict.serves and verdict.has_room and not facts.broken,
         "ready": not any(finding.status == "failed" for finding in findings),
         "model": {
             "name": wish.described.name,
             "source": wish.described.source,
             "estimated": wish.described.estimated,
             "shape": asdict(verdict.shape),
+            "dtype": verdict.dtype,
             "context": wish.context,
-            "place": asdict(verdict.place),
+            "download": {"bytes": verdict.missing_bytes, "free": verdict.disk_bytes},
+            "place": asdict(verdict.place) | {"downloaded": sorted(verdict.place.downloaded)},
             "fit": asdict(verdict.fit),
             "advice": list(verdict.advice),
         },

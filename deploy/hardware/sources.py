@@ -210,7 +210,9 @@ def _opens(path: Path, flags: int) -> bool:
 def _group(path: Path) -> str:
     try:
         return path.group()
-    except (KeyError, OSError):
+    except KeyError:
+        return str(path.stat().st_gid)  # A container often lacks the name.
+    except OSError:
         return "?"
 
 

@@ -5,28 +5,23 @@ from dataclasses import dataclass
 from typing import Final
 
 from deploy.hardware.sources import Device, Disk, Machine
+from deploy.models.processor import cpu_features, memory_fields, memory_limit
 
 TIMEDATECTL: Final = ("timedatectl", "show", "--property=NTPSynchronized")
-# What makes vLLM's CPU build quicker, or possible.
-CPU_FEATURES: Final = (
-    "avx2",
-    "avx512f",
-    "avx512_vnni",
-    "avx512_bf16",
-    "amx_bf16",
-    "amx_int8",
-)
-_KIB: Final = 1024
 
 
 @dataclass(frozen=True, kw_only=True)
 class Processor:
-    """Name, CPUs that the system has (hyperthreads counted), NUMA nodes, features that matter."""
+    """Name, CPUs that the system has (hyperthreads counted), NUMA nodes, features that matter.
+
+    ``x86`` tells whether vLLM's CPU build, as these scripts install it, runs there at all.
+    """
 
     name: str
     cpus: int
     numa_nodes: int
     features: tuple[str, ...]
+    x86: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +71,7 @@ def read_system(machine: Machine, *, disk_folder: str, ports: tuple[int, int] | 
         processor=read_processor(machine),
         memory_bytes=memory.get("MemTotal", 0),
         available_bytes=memory.get("MemAvailable", 0),
-        memory_limit_bytes=memory_limit(machine),
+        memory_limit_bytes=memory_limit(machine.read),
         disk_folder=disk_folder,
         disk=machine.disk(disk_folder),
         ports=_read_ports(machine, ports),
@@ -97,13 +92,12 @@ def read_processor(machine: Machine) -> Processor:
     """Return what /proc/cpuinfo says; a container may be allowed fewer CPUs."""
     text = machine.read("/proc/cpuinfo") or ""
     name = re.search(r"^model name\s*:\s*(.+)$", text, re.M)
-    flags = re.search(r"^(?:flags|Features)\s*:\s*(.+)$", text, re.M)
-    known = set(flags[1].split()) if flags else set()
     return Processor(
         name=name[1].strip() if name else "unknown processor",
         cpus=_cpus(machine) or len(re.findall(r"^processor\s*:", text, re.M)),
         numa_nodes=len(machine.find("/sys/devices/system/node/node[0-9]*")) or 1,
-        features=tuple(feature for feature in CPU_FEATURES if feature in known),
+        features=cpu_features(text),
+        x86=not re.search(r"^CPU implementer\s*:", text, re.M),  # As ARM's have it.
     )
 
 
@@ -115,21 +109,6 @@ def _cpus(machine: Machine) -> int:
             r"(\d+)(?:-(\d+))?", machine.read("/sys/devices/system/cpu/online") or ""
         )
     )
-
-
-def memory_fields(meminfo: str) -> dict[str, int]:
-    """Return the fields of /proc/meminfo in bytes."""
-    fields = re.findall(r"^(\w+):\s+(\d+) kB$", meminfo, re.M)
-    return {name: int(value) * _KIB for name, value in fields}
-
-
-def memory_limit(machine: Machine) -> int | None:
-    """Return what a container may use at most; cgroup v2, then v1, whose no-limit is huge."""
-    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        text = (machine.read(path) or "").strip()
-        if text.isdigit() and int(text) < 1 << 60:
-            return int(text)
-    return None
 
 
 def _read_ports(machine: Machine, ports: tuple[int, int] | None) -> UdpPorts | None:

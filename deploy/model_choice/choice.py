@@ -6,21 +6,21 @@ from typing import Final
 
 from deploy.hardware.facts import Facts
 from deploy.hardware.gpus import VendorReading
-from deploy.hardware.judge_model import ModelVerdict, ModelWish, verdict_on
-from deploy.models.catalogue import KNOWN_MODELS, KnownModel
-from deploy.models.checkpoint import Described
-from deploy.models.download.progress import amount
+from deploy.hardware.judge_gpus import judge_gpus
+from deploy.hardware.judge_model import ModelVerdict, ModelWish, place_for, verdict_on
+from deploy.models.advice import fitting_models, has_room
+from deploy.models.amounts import amount
+from deploy.models.dtype import dtypes_for
 from deploy.models.profiles import profile_of
 
 # A picture, a question and some turns take hundreds of tokens. More context than the first costs
 # memory that other sessions want; less than the last is of little use.
 GPU_CONTEXTS: Final = (8192, 4096, 2048)
 CPU_CONTEXTS: Final = (4096, 2048)
-NATIVE_BFLOAT16: Final = frozenset({"avx512_bf16", "amx_bf16"})
 
 
 class DoesNotFit(Exception):
-    """The model is too large for the machine; the message is a sentence that names what is not."""
+    """The model can't be had on this machine; the message says why, and what can."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,22 +56,31 @@ def choose(wish: ModelWish, facts: Facts, *, settings: Mapping[str, str]) -> Cho
             are kept, the others are chosen.
 
     Raises:
-        DoesNotFit: however they are chosen.
+        DoesNotFit: however they are chosen, or a GPU that there is can't be used yet.
     """
+    _refuse_unusable_gpus(facts)
     tried = list(_possible(wish, facts, settings=settings))
     for possible in tried:
         verdict = verdict_on(possible, facts)
-        if verdict.fit.fits and _can_compute(possible, facts):
+        if verdict.serves and not verdict.has_room:
+            raise DoesNotFit(_no_room(verdict, wish=possible, facts=facts))
+        if verdict.serves:
             return _chosen(possible, verdict, facts=facts)
     # What asks for least says best why it doesn't fit.
     refusal = _refusal(tried[-1], verdict_on(tried[-1], facts), facts=facts)
     raise DoesNotFit(f"{refusal} ({_machine(facts)}). {_instead(wish, facts)}")
 
 
-def _can_compute(wish: ModelWish, facts: Facts) -> bool:
-    """vLLM's CPU build knows blocks of FP8, as Qwen publishes them, with AMX only."""
-    features = facts.system.processor.features
-    return bool(facts.gpus) or wish.described.shape.quantized != "fp8" or "amx_bf16" in features
+def _refuse_unusable_gpus(facts: Facts) -> None:
+    """Before gigabytes are installed for them."""
+    if not facts.gpus:
+        return
+    for finding in judge_gpus(facts):
+        if finding.status == "failed":
+            raise DoesNotFit(
+                f"The GPU can't be used yet ({finding.group}: {finding.found}). {finding.mend} "
+                "Or set VLLM_DEVICE=cpu."
+            )
 
 
 def _possible(wish: ModelWish, facts: Facts, *, settings: Mapping[str, str]) -> Iterator[ModelWish]:
@@ -99,13 +108,7 @@ def _gpus(wish: ModelWish, facts: Facts, *, settings: Mapping[str, str]) -> Iter
 def _dtypes(wish: ModelWish, facts: Facts, *, settings: Mapping[str, str]) -> tuple[str, ...]:
     if settings.get("MODEL_DTYPE"):
         return (wish.dtype,)
-    if facts.gpus:
-        return ("auto",)
-    own = wish.described.shape.number_bytes == 2
-    if own and NATIVE_BFLOAT16.intersection(facts.system.processor.features):
-        return ("bfloat16",)
-    # Computed in steps without such instructions, but half as large.
-    return ("float32", "bfloat16") if own else ("float32",)
+    return dtypes_for(wish.described.shape, place_for(wish, facts))
 
 
 def _chosen(wish: ModelWish, verdict: ModelVerdict, *, facts: Facts) -> Choice:
@@ -121,6 +124,9 @@ def _chosen(wish: ModelWish, verdict: ModelVerdict, *, facts: Facts) -> Choice:
             "There is a GPU whose driver does not work, so it is left out: "
             "scripts/check_hardware.sh says what to do."
         )
+    if facts.too_old:
+        names = ", ".join(gpu.name for gpu in facts.too_old)
+        notes.append(f"Too old for vLLM, so left out: {names}.")
     if profile_of([wish.described.shape.architecture]) is None:
         notes.append(
             f"{wish.described.shape.architecture or 'Its architecture'} is none of the families "
@@ -156,7 +162,7 @@ def _speed(facts: Facts) -> str:
 
 def _refusal(wish: ModelWish, verdict: ModelVerdict, *, facts: Facts) -> str:
     name, found = wish.described.name, verdict.fit
-    if not _can_compute(wish, facts):
+    if not verdict.computable:
         return f"{name} is in FP8, which this CPU can't compute"
     if found.shortage == "context":
         return f"No session of {wish.context} tokens (MODEL_MAX_TOKENS) fits beside {name}"
@@ -166,30 +172,29 @@ def _refusal(wish: ModelWish, verdict: ModelVerdict, *, facts: Facts) -> str:
     return f"{name} does not fit: its weights are {amount(found.weight_bytes)}{each}"
 
 
+def _no_room(verdict: ModelVerdict, *, wish: ModelWish, facts: Facts) -> str:
+    free, folder = amount(verdict.disk_bytes or 0), facts.system.disk_folder
+    return (
+        f"{wish.described.name} has {amount(verdict.missing_bytes)} to download, and {free} are "
+        f"free at {folder}: make room, or make it a link to a larger disk. {_instead(wish, facts)}"
+    )
+
+
 def _instead(wish: ModelWish, facts: Facts) -> str:
     """Say which known models could be started here; on a CPU the smallest, so quickest, first."""
-    fitting = [
-        model for model in KNOWN_MODELS if _fits(replace(wish, described=known(model)), facts)
+    contexts = GPU_CONTEXTS if facts.gpus else CPU_CONTEXTS
+    shortest = replace(wish, context=contexts[-1], gpus=1)
+    places = [
+        place_for(replace(shortest, gpus=gpus), facts)
+        for gpus in _gpus(shortest, facts, settings={})
     ]
+    fitting = {
+        model.name: model
+        for place in places
+        for model in fitting_models(place)
+        if has_room(model, place)
+    }
     if not fitting:
         return "No known model fits here: give VLLM_BASE_URL of a server elsewhere."
-    fitting.sort(key=lambda model: model.parameters, reverse=bool(facts.gpus))
-    return f"What fits: {', '.join(model.name for model in fitting[:3])}."
-
-
-def _fits(wish: ModelWish, facts: Facts) -> bool:
-    return any(
-        verdict_on(possible, facts).fit.fits and _can_compute(possible, facts)
-        for possible in _possible(wish, facts, settings={})
-    )
-
-
-def known(model: KnownModel) -> Described:
-    """Return what the catalogue says of a model."""
-    return Described(
-        name=model.name,
-        shape=model.shape,
-        source="the catalogue",
-        estimated=model.estimated,
-        known=model,
-    )
+    able = sorted(fitting.values(), key=lambda model: model.parameters, reverse=bool(facts.gpus))
+    return f"What fits: {', '.join(model.name for model in able[:3])}."

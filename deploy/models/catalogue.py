@@ -24,7 +24,6 @@ class KnownModel:
         repository: its place on Hugging Face; `modelscope`, on ModelScope.
         parameters: how many, of all parts.
         estimated: parameters and bytes are published sizes, rounded.
-        on_cpu: vLLM's CPU build computes its numbers.
         made_for: which machine.
         differs: from the default model, one sentence.
     """
@@ -37,7 +36,6 @@ class KnownModel:
     made_for: str
     differs: str
     estimated: bool = False
-    on_cpu: bool = True
 
 
 KNOWN_MODELS: Final = (
@@ -161,7 +159,6 @@ KNOWN_MODELS: Final = (
         modelscope="Qwen/Qwen3.6-35B-A3B-FP8",
         parameters=35_000_000_000,
         estimated=True,
-        on_cpu=False,
         shape=ModelShape(
             architecture="Qwen3_5MoeForConditionalGeneration",
             weight_bytes=37_000_000_000,

@@ -1,11 +1,19 @@
 """A checkpoint's folder, its configuration and weights; or what is known by name."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from deploy.models.catalogue import MODELS_FOLDER, KnownModel, find_model
+from deploy.models.catalogue import KNOWN_MODELS, MODELS_FOLDER, KnownModel, find_model
+from deploy.models.download.place import partial_of
+from deploy.models.safetensors_files import (
+    INDEX,
+    UNREADABLE_JSON,
+    WeightsError,
+    read_header,
+    read_index,
+)
 from deploy.models.shape import ModelShape, ShapeUnknown, shape_of
 
 
@@ -22,6 +30,7 @@ class Described:
         source: where its sizes come from: the folder, or the catalogue.
         estimated: its sizes are rounded.
         known: its entry in the catalogue, if it has one.
+        missing_bytes: what is still to be downloaded; 0 for a folder.
     """
 
     name: str
@@ -29,6 +38,7 @@ class Described:
     source: str
     estimated: bool
     known: KnownModel | None
+    missing_bytes: int = 0
 
 
 def describe(model: str) -> Described:
@@ -39,14 +49,10 @@ def describe(model: str) -> Described:
     """
     folder = Path(model).expanduser()
     known = find_model(model)
-    if known is not None and model == known.name:
-        folder = MODELS_FOLDER.expanduser() / known.name
+    if known is not None and model.lower() == known.name:
+        folder = folder_of(known)
     if (folder / "config.json").is_file():
-        config = read_config(folder)
-        try:
-            shape = shape_of(config, weight_bytes=weight_bytes(folder))
-        except ShapeUnknown as unknown:
-            raise ModelUnknown(f"{folder}/config.json can't be judged: {unknown}") from unknown
+        shape = shape_in(folder)
         return Described(name=model, shape=shape, source=str(folder), estimated=False, known=known)
     if looks_like_folder(model):
         raise ModelUnknown(f"{model} has no checkpoint: {folder / 'config.json'} is missing.")
@@ -55,13 +61,54 @@ def describe(model: str) -> Described:
             f"Nothing is known of {model}: download it and give its folder, "
             "or name one of the catalogue (python3 -m deploy.models lists them)."
         )
+    return replace(by_catalogue(known), name=model)
+
+
+def by_catalogue(model: KnownModel) -> Described:
+    """Return what the catalogue says of a model, and what of it is still to be downloaded."""
     return Described(
-        name=model,
-        shape=known.shape,
+        name=model.name,
+        shape=model.shape,
         source="the catalogue",
-        estimated=known.estimated,
-        known=known,
+        estimated=model.estimated,
+        known=model,
+        missing_bytes=missing_bytes(model.shape.weight_bytes, folder=folder_of(model)),
     )
+
+
+def folder_of(model: KnownModel) -> Path:
+    """Return where a known model is, or will be."""
+    return MODELS_FOLDER.expanduser() / model.name
+
+
+def downloaded_models() -> frozenset[str]:
+    """Return the short names of the known models that are there already."""
+    return frozenset(
+        model.name for model in KNOWN_MODELS if (folder_of(model) / "config.json").is_file()
+    )
+
+
+def missing_bytes(weights: int, *, folder: Path) -> int:
+    """Return what of so many bytes of weights a download into a folder has not brought yet."""
+    parts = partial_of(folder).glob("*.safetensors*")
+    return max(0, weights - sum(part.stat().st_size for part in parts if part.is_file()))
+
+
+def shape_in(folder: Path) -> ModelShape:
+    """Return the sizes of the model in a folder.
+
+    Raises:
+        ModelUnknown: they can't be told, or its weights aren't whole.
+    """
+    config, weights = read_config(folder), weight_bytes(folder)
+    try:
+        return shape_of(config, weight_bytes=weights)
+    except ShapeUnknown as unknown:
+        raise ModelUnknown(f"{folder}/config.json can't be judged: {unknown}") from unknown
+    except (*UNREADABLE_JSON, TypeError, KeyError, AttributeError) as error:
+        raise ModelUnknown(
+            f"{folder}/config.json can't be judged: it is not as a model's should be."
+        ) from error
 
 
 def looks_like_folder(model: str) -> bool:
@@ -80,7 +127,7 @@ def read_config(folder: Path) -> dict[str, Any]:
         config = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ModelUnknown(f"{path} can't be read: {error.strerror}.") from error
-    except ValueError as error:
+    except UNREADABLE_JSON as error:
         raise ModelUnknown(f"{path} is not JSON: download the model again.") from error
     if not isinstance(config, dict):
         raise ModelUnknown(f"{path} is not a JSON object: download the model again.")
@@ -88,20 +135,28 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 def weight_bytes(folder: Path) -> int:
-    """Return the bytes of all tensors: the index says, else the files' sizes do.
+    """Return the bytes of all tensors, by the headers of the files.
 
     Raises:
-        ModelUnknown: there are neither.
+        ModelUnknown: there are none, or a file is missing or cut off.
     """
-    index = folder / "model.safetensors.index.json"
     try:
-        total = json.loads(index.read_text(encoding="utf-8"))["metadata"]["total_size"]
-        return int(total)
-    except OSError:
-        pass  # A model in one file has no index: that file's size is summed up below.
-    except (ValueError, KeyError, TypeError) as error:
-        raise ModelUnknown(f"{index} is damaged: download the model again.") from error
-    sizes = [path.stat().st_size for path in folder.glob("*.safetensors")]
-    if not sizes:
+        files = [folder / name for name in _weight_files(folder)]
+        headers = [read_header(file) for file in files]
+    except FileNotFoundError as error:
+        raise ModelUnknown(f"{error.filename} is missing: download the model again.") from error
+    except OSError as error:
+        raise ModelUnknown(f"{error.filename} can't be read: {error.strerror}.") from error
+    except WeightsError as error:
+        reason = str(error).rstrip(".")
+        raise ModelUnknown(f"{folder}: {reason}; download the model again.") from error
+    if not headers:
         raise ModelUnknown(f"{folder} holds no weights (*.safetensors): download the model again.")
-    return sum(sizes)
+    return sum(tensor.end - tensor.begin for header in headers for tensor in header.values())
+
+
+def _weight_files(folder: Path) -> list[str]:
+    """Return the names of those that vLLM reads: by the index, if there is one."""
+    if (folder / INDEX).is_file():
+        return sorted(set(read_index(folder / INDEX).values()))
+    return sorted(path.name for path in folder.glob("*.safetensors"))

@@ -30,6 +30,10 @@ class Place:
         utilization: share of each GPU's memory that vLLM may take.
         context: tokens of a session, question and answer and history.
         cpu_cache_bytes: what a CPU keeps keys and values in.
+        native_bfloat16: a CPU has instructions for such numbers.
+        computes_fp8: it computes in FP8, not only stores it.
+        disk_bytes: what is free where models are kept; None if that isn't known.
+        downloaded: known models that are there already, by their short names.
     """
 
     memory_bytes: int
@@ -37,6 +41,10 @@ class Place:
     context: int
     utilization: float = 0.90
     cpu_cache_bytes: int = _GIB
+    native_bfloat16: bool = False
+    computes_fp8: bool = False
+    disk_bytes: int | None = None
+    downloaded: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         """Refuse what no machine is."""

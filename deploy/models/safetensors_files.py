@@ -88,7 +88,7 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
         raise WeightsError(f"{folder} has no *.safetensors.")
     headers = {shard: read_header(folder / shard) for shard in shards}
     if (folder / INDEX).is_file():
-        _check_index(_read_index(folder / INDEX), headers=headers)
+        _check_index(read_index(folder / INDEX), headers=headers)
     elif len(shards) > 1:
         raise WeightsError(f"{folder} has {len(shards)} files of weights and no {INDEX}.")
     tensors: dict[str, Tensor] = {}
@@ -99,7 +99,8 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
     return tensors
 
 
-def _read_index(path: Path) -> dict[str, str]:
+def read_index(path: Path) -> dict[str, str]:
+    """Return the file of each tensor by an index; ``WeightsError`` if it can't be read."""
     try:
         weight_map = json.loads(path.read_text(encoding="utf-8"))["weight_map"]
         return {str(tensor): Path(shard).name for tensor, shard in weight_map.items()}

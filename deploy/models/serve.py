@@ -11,8 +11,27 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
-from deploy.models.catalogue import MODELS_FOLDER, find_model
-from deploy.models.checkpoint import ModelUnknown, looks_like_folder, read_config
+from deploy.models.catalogue import find_model
+from deploy.models.checkpoint import (
+    ModelUnknown,
+    folder_of,
+    looks_like_folder,
+    read_config,
+    weight_bytes,
+)
+from deploy.models.download.request import REPOSITORY
+from deploy.models.dtype import default_dtype
+from deploy.models.fit import Place
+from deploy.models.printable import printable
+from deploy.models.processor import (
+    NATIVE_BFLOAT16,
+    Read,
+    cpu_features,
+    free_memory,
+    memory_fields,
+    memory_limit,
+    read_file,
+)
 from deploy.models.profiles import Profile, profile_of
 from deploy.models.serving import (
     DEVICES,
@@ -22,6 +41,7 @@ from deploy.models.serving import (
     SettingInvalid,
     serve_command,
 )
+from deploy.models.shape import ModelShape, shape_of
 from deploy.models.torch_build import BuildUnusable, gpu_devices, refuse_mismatch, torch_build
 
 _PRINT = "--print-command"
@@ -41,7 +61,7 @@ def main(arguments: Sequence[str]) -> NoReturn:
         command = command_of(settings, device=device, environment=os.environ, further=further)
         key = read_key(os.environ)
     except (SettingInvalid, ModelUnknown, BuildUnusable) as error:
-        sys.exit(str(error))
+        sys.exit(printable(str(error)))
     if printed:
         print("\n".join(printed_command(command)))  # noqa: T201
         sys.exit()
@@ -54,15 +74,18 @@ def read_key(environment: Mapping[str, str]) -> str:
     """Return the key that vLLM asks of its clients: VLLM_API_KEY, or what VLLM_API_KEY_FILE holds.
 
     Raises:
-        SettingInvalid: the file can't be read.
+        SettingInvalid: the file can't be read, or is empty: anybody could ask the server then.
     """
     path = environment.get("VLLM_API_KEY_FILE")
     if not path:
         return environment.get("VLLM_API_KEY", "")
     try:
-        return Path(path).read_text(encoding="utf-8").strip()
+        key = Path(path).read_text(encoding="utf-8").strip()
     except (OSError, ValueError) as error:
         raise SettingInvalid(f"VLLM_API_KEY_FILE can't be read: {path}.") from error
+    if not key:
+        raise SettingInvalid(f"VLLM_API_KEY_FILE is empty: {path}. Put a key in, or unset it.")
+    return key
 
 
 def vllm_environment(
@@ -104,17 +127,26 @@ def command_of(
     device: Device,
     environment: Mapping[str, str],
     further: Sequence[str],
+    read: Read = read_file,
 ) -> ServeCommand:
     """Return the command that serves the model of the settings.
 
+    Args:
+        read: the machine's files, which say what its CPU computes and how much memory is free.
+
     Raises:
-        ModelUnknown: its folder has no configuration.
+        ModelUnknown: it is none, or its folder has no configuration or no whole weights.
         SettingInvalid: its family can't have what a setting says.
     """
     model = place_of(settings.model)
     local = looks_like_folder(model)
+    shape = _shape(model, local=local)
     return serve_command(
-        replace(settings, model=model, dtype=settings.dtype or _needed_dtype(model, device=device)),
+        replace(
+            settings,
+            model=model,
+            dtype=_dtype(settings, shape=shape, device=device, read=read),
+        ),
         device=device,
         profile=_profile(model, local=local),
         local=local,
@@ -128,24 +160,68 @@ def place_of(model: str) -> str:
     """Return what vLLM finds it by: a short name's folder if it is there, else its repository.
 
     Folders and repositories stay as they are.
+
+    Raises:
+        ModelUnknown: it is nothing of these.
     """
+    if looks_like_folder(model):
+        return str(Path(model).expanduser())
     known = find_model(model)
-    if known is None or model != known.name:
-        return model
-    folder = MODELS_FOLDER.expanduser() / known.name
-    return str(folder) if (folder / "config.json").is_file() else known.repository
+    if known is not None and model.lower() == known.name:
+        folder = folder_of(known)
+        return str(folder) if (folder / "config.json").is_file() else known.repository
+    if not REPOSITORY.fullmatch(model):
+        raise ModelUnknown(
+            f"MODEL_PATH names no model: '{model}' is neither a folder nor OWNER/REPOSITORY nor a "
+            "known name (python3 -m deploy.models lists them)."
+        )
+    return model
 
 
-def _needed_dtype(model: str, *, device: Device) -> str:
-    """Return what vLLM must calculate in; empty where the device's own will do.
+def _shape(model: str, *, local: bool) -> ModelShape | None:
+    """Return the sizes; None where they aren't known, which vLLM may know better.
 
-    On a CPU its kernels for weights of 4 bits take no float32.
+    Raises:
+        ModelUnknown: the folder has no configuration, or weights that aren't whole.
     """
-    if device != "cpu" or not (Path(model) / "config.json").is_file():
-        return ""
-    quantization = read_config(Path(model)).get("quantization_config")
-    packed = isinstance(quantization, dict) and quantization.get("format") == "pack-quantized"
-    return "bfloat16" if packed else ""
+    if not local:
+        known = find_model(model)
+        return known.shape if known else None
+    folder = Path(model)
+    config = read_config(folder)
+    if not any(folder.glob("*.safetensors*")):
+        return None  # Weights of another kind.
+    weights = weight_bytes(folder)
+    try:
+        return shape_of(config, weight_bytes=weights)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+def _dtype(settings: ServeSettings, *, shape: ModelShape | None, device: Device, read: Read) -> str:
+    """Return what the model is computed in.
+
+    Raises:
+        SettingInvalid: it can't be what MODEL_DTYPE says.
+    """
+    if device == "cpu" and shape and shape.packed and settings.dtype in {"float32", "float"}:
+        raise SettingInvalid("MODEL_DTYPE must be bfloat16 or empty for weights of 4 bits.")
+    if settings.dtype:
+        return settings.dtype
+    if device != "cpu":
+        return "auto"
+    if shape is None:
+        return "float32"
+    memory = memory_fields(read("/proc/meminfo") or "").get("MemAvailable", 0)
+    features = cpu_features(read("/proc/cpuinfo") or "")
+    place = Place(
+        memory_bytes=free_memory(memory, memory_limit(read)),
+        gpus=0,
+        context=settings.context,
+        cpu_cache_bytes=settings.cpu_cache * 1024**3,
+        native_bfloat16=bool(NATIVE_BFLOAT16.intersection(features)),
+    )
+    return default_dtype(shape, place)
 
 
 def _profile(model: str, *, local: bool) -> Profile | None:

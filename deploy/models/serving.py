@@ -1,6 +1,7 @@
 """The command that serves a model: vLLM's arguments and environment, from settings. Pure."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -27,12 +28,27 @@ _WITHHELD: Final = (
     "DEMO_PASSWORD",
 )
 _SECRET_ARGUMENTS: Final = {"--api-key": "VLLM_API_KEY", "--hf-token": "HF_TOKEN"}
+# Images come inside the request. The list of domains can't be empty (that allows every host), so it
+# names one that cannot exist: the server never fetches a URL that a client chose.
+_PRIVACY_ARGUMENTS: Final = (
+    *("--allowed-media-domains", "none.invalid"),
+    "--no-enable-log-requests",
+    "--no-enable-log-outputs",
+    "--disable-uvicorn-access-log",
+)
+_PRIVACY_ENVIRONMENT: Final = {
+    "VLLM_NO_USAGE_STATS": "1",
+    "DO_NOT_TRACK": "1",
+    "VLLM_LOGGING_LEVEL": "INFO",
+    "VLLM_MEDIA_URL_ALLOW_REDIRECTS": "0",
+}
 # AMD's own images set these; elsewhere nobody does.
 _ROCM_DEFAULTS: Final = {
     "HIP_FORCE_DEV_KERNARG": "1",
     "SAFETENSORS_FAST_GPU": "1",
     "TORCH_BLAS_PREFER_HIPBLASLT": "1",
 }
+_HOST: Final = re.compile(r"[\w.:%-]+", re.ASCII)
 # Frames are new ones each time; only a question that is asked again finds its frame here.
 _IMAGE_CACHE_GIB: Final = "0.5"
 
@@ -46,9 +62,11 @@ class ServeSettings:
     """How a model is to be served; the head of ``scripts/start_vllm_server.sh`` explains each.
 
     Attributes:
-        dtype: empty for the device's own.
+        dtype: empty for what `deploy.models.dtype` decides.
         max_pixels: None as the model says.
         frame_edge: longer edge of the frames that will come, pixels.
+        cpu_cache: GiB that a CPU keeps keys and values in.
+        cpu_threads: None for all that the process may use.
     """
 
     model: str
@@ -62,6 +80,8 @@ class ServeSettings:
     utilization: str
     gpus: int
     aiter: bool
+    cpu_cache: int
+    cpu_threads: int | None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "ServeSettings":
@@ -74,7 +94,7 @@ class ServeSettings:
         return cls(
             model=read.text("MODEL_PATH", "deploy/demo_model/checkpoint"),
             name=read.text("MODEL_NAME", "qwencam-demo"),
-            host=read.text("VLLM_HOST", "127.0.0.1"),
+            host=read.host("VLLM_HOST", "127.0.0.1"),
             port=read.integer("VLLM_PORT", 8100, low=1, high=65535),
             dtype=read.choice("MODEL_DTYPE", "", _DTYPES),
             context=read.integer("MODEL_MAX_TOKENS", 4096, low=256, high=10_000_000),
@@ -82,7 +102,9 @@ class ServeSettings:
             frame_edge=read.integer("FRAME_MAX_EDGE", 448, low=28, high=8192),
             utilization=read.share("GPU_MEMORY_UTILIZATION", "0.90"),
             gpus=read.integer("TENSOR_PARALLEL_SIZE", 1, low=1, high=1024),
-            aiter=read.text("VLLM_ROCM_USE_AITER", "0").lower() in {"1", "true"},
+            aiter=read.switch("VLLM_ROCM_USE_AITER"),
+            cpu_cache=read.integer("VLLM_CPU_KVCACHE_SPACE", 1, low=1, high=100_000),
+            cpu_threads=read.integer("OMP_NUM_THREADS", 0, low=1, high=10_000) or None,
         )
 
 
@@ -93,7 +115,22 @@ class _Reader:
     environment: Mapping[str, str]
 
     def text(self, name: str, default: str) -> str:
-        return self.environment.get(name) or default
+        value = self.environment.get(name) or default
+        if not value.isprintable() or value.startswith("-"):
+            raise SettingInvalid(f"{name} must not begin with a dash, nor have control characters.")
+        return value
+
+    def host(self, name: str, default: str) -> str:
+        value = self.text(name, default)
+        if not _HOST.fullmatch(value):
+            raise SettingInvalid(f"{name} must be a host's name or address, not '{value}'.")
+        return value
+
+    def switch(self, name: str) -> bool:
+        value = self.text(name, "0").lower()
+        if value not in {"0", "1", "false", "true"}:
+            raise SettingInvalid(f"{name} must be 1 or 0, not '{value}'.")
+        return value in {"1", "true"}
 
     def choice(self, name: str, default: str, choices: Sequence[str]) -> str:
         value = self.text(name, default)
@@ -161,34 +198,20 @@ def serve_command(
             is a secret.
     """
     _refuse_secrets(further)
-    arguments = [
-        *_SERVER,
-        *("--model", settings.model),
-        *("--served-model-name", settings.name),
-        *("--host", settings.host),
-        *("--port", str(settings.port)),
-        *("--max-model-len", str(settings.context)),
-        *("--tensor-parallel-size", str(settings.gpus)),
-        *("--limit-mm-per-prompt", _image_limits(settings, device=device, profile=profile)),
-        # Images come inside the request. The list can't be empty (that allows every host), so it
-        # names a domain that cannot exist: the server never fetches a URL that a client chose.
-        *("--allowed-media-domains", "none.invalid"),
-        "--enable-prefix-caching",
-        "--no-enable-log-requests",
-        "--no-enable-log-outputs",
-        "--disable-uvicorn-access-log",
-        *_image_options(settings, profile=profile),
-        *_thinking(profile),
-        *_device_arguments(settings, device=device, profile=profile),
-        *further,
-    ]
+    if device == "cpu" and settings.gpus > 1:
+        raise SettingInvalid(f"TENSOR_PARALLEL_SIZE must be 1 on a CPU, not '{settings.gpus}'.")
     return ServeCommand(
-        arguments=tuple(arguments),
+        arguments=(
+            *_SERVER,
+            *_server_arguments(settings),
+            *_image_arguments(settings, device=device, profile=profile),
+            *_PRIVACY_ARGUMENTS,
+            *_family_arguments(settings, profile=profile),
+            *_device_arguments(settings, device=device, profile=profile),
+            *further,
+        ),
         environment={
-            "VLLM_NO_USAGE_STATS": "1",
-            "DO_NOT_TRACK": "1",
-            "VLLM_LOGGING_LEVEL": "INFO",
-            "VLLM_MEDIA_URL_ALLOW_REDIRECTS": "0",
+            **_PRIVACY_ENVIRONMENT,
             **({"HF_HUB_OFFLINE": "1"} if local else {}),
             **_device_environment(settings, device=device, environment=environment, cpus=cpus),
         },
@@ -203,7 +226,22 @@ def _refuse_secrets(further: Sequence[str]) -> None:
             raise SettingInvalid(f"Give the secret as {setting}: command lines can be read by all.")
 
 
-def _image_limits(settings: ServeSettings, *, device: Device, profile: Profile | None) -> str:
+def _server_arguments(settings: ServeSettings) -> list[str]:
+    """Return what every model is given: where it is, its name, its size."""
+    return [
+        *("--model", settings.model),
+        *("--served-model-name", settings.name),
+        *("--host", settings.host),
+        *("--port", str(settings.port)),
+        *("--max-model-len", str(settings.context)),
+        *("--tensor-parallel-size", str(settings.gpus)),
+        "--enable-prefix-caching",
+    ]
+
+
+def _image_arguments(
+    settings: ServeSettings, *, device: Device, profile: Profile | None
+) -> list[str]:
     """One image a question. On a GPU its size too: vLLM keeps memory free for the largest image.
 
     A model without videos refuses a bound on them.
@@ -212,31 +250,30 @@ def _image_limits(settings: ServeSettings, *, device: Device, profile: Profile |
     if device != "cpu":
         image = {"count": 1, "width": settings.frame_edge, "height": settings.frame_edge}
     video = {"video": 0} if profile is None or profile.takes_video else {}
-    return json.dumps({"image": image, **video})
+    return ["--limit-mm-per-prompt", json.dumps({"image": image, **video})]
 
 
-def _image_options(settings: ServeSettings, *, profile: Profile | None) -> list[str]:
+def _family_arguments(settings: ServeSettings, *, profile: Profile | None) -> list[str]:
+    """Return how images are taken in, and that it shall not think before it answers."""
     options: dict[str, object] = dict(profile.image_options) if profile else {}
     if settings.max_pixels is not None:
         if profile is not None and not profile.bounds_pixels:
             raise SettingInvalid(f"MODEL_MAX_PIXELS must be empty for {profile.name}.")
         options["max_pixels"] = settings.max_pixels
-    return ["--mm-processor-kwargs", json.dumps(options)] if options else []
-
-
-def _thinking(profile: Profile | None) -> list[str]:
-    if profile is None or not profile.thinks:
-        return []
-    return ["--default-chat-template-kwargs", json.dumps({"enable_thinking": False})]
+    arguments = ["--mm-processor-kwargs", json.dumps(options)] if options else []
+    if profile is not None and profile.thinks:
+        thinking = json.dumps({"enable_thinking": False})
+        arguments += ["--default-chat-template-kwargs", thinking]
+    return arguments
 
 
 def _device_arguments(
     settings: ServeSettings, *, device: Device, profile: Profile | None
 ) -> list[str]:
     if device == "cpu":
-        return ["--dtype", settings.dtype or "float32", "--enforce-eager"]
+        return ["--dtype", settings.dtype, "--enforce-eager"]
     arguments = [
-        *("--dtype", settings.dtype or "auto"),
+        *("--dtype", settings.dtype),
         *("--gpu-memory-utilization", settings.utilization),
         *("--mm-processor-cache-gb", _IMAGE_CACHE_GIB),
     ]
@@ -262,6 +299,6 @@ def _device_environment(
     return {
         "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
         "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-        "OMP_NUM_THREADS": environment.get("OMP_NUM_THREADS") or str(cpus),
-        "VLLM_CPU_KVCACHE_SPACE": environment.get("VLLM_CPU_KVCACHE_SPACE") or "1",
+        "OMP_NUM_THREADS": str(settings.cpu_threads or cpus),
+        "VLLM_CPU_KVCACHE_SPACE": str(settings.cpu_cache),
     }

@@ -27,6 +27,7 @@ class ModelShape:
         number_bytes: of a weight that is not quantized, 2 or 4.
         linear_parameters: of the language model's linear layers: what can be quantized; 0: unknown.
         quantized: how it is quantized already (``fp8``, ``compressed-tensors``); empty if not.
+        packed: its weights have 4 bits, several to a stored number.
         max_context: tokens it was made for.
     """
 
@@ -42,6 +43,7 @@ class ModelShape:
     number_bytes: int = 2
     linear_parameters: int = 0
     quantized: str = ""
+    packed: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what can't be a model."""
@@ -73,7 +75,12 @@ class ModelShape:
         """
         each = bits / 8 + (2 / 128 if bits == 4 else 0)
         saved = int(self.linear_parameters * (self.number_bytes - each))
-        return replace(self, weight_bytes=self.weight_bytes - saved, quantized=f"{bits} bit")
+        return replace(
+            self,
+            weight_bytes=self.weight_bytes - saved,
+            quantized=f"{bits} bit",
+            packed=bits == 4,
+        )
 
 
 def shape_of(config: Mapping[str, Any], *, weight_bytes: int) -> ModelShape:
@@ -83,6 +90,7 @@ def shape_of(config: Mapping[str, Any], *, weight_bytes: int) -> ModelShape:
         ShapeUnknown: something that is needed isn't there.
     """
     text = config.get("text_config") or config.get("llm_config") or config
+    quantization = _quantization(config, text)
     hidden, layers = _count(text, "hidden_size"), _count(text, "num_hidden_layers")
     heads = _count(text, "num_attention_heads")
     return ModelShape(
@@ -96,7 +104,8 @@ def shape_of(config: Mapping[str, Any], *, weight_bytes: int) -> ModelShape:
         state_bytes=_state_bytes(text, layers=layers),
         number_bytes=_number_bytes(config, text),
         linear_parameters=_linear_parameters(text, hidden=hidden, layers=layers, heads=heads),
-        quantized=str(_quantization(config, text).get("quant_method", "")),
+        quantized=str(quantization.get("quant_method", "")),
+        packed=_is_packed(quantization),
         max_context=int(text.get("max_position_embeddings") or 0),
     )
 
@@ -111,6 +120,12 @@ def _count(text: Mapping[str, Any], name: str) -> int:
 def _quantization(config: Mapping[str, Any], text: Mapping[str, Any]) -> Mapping[str, Any]:
     found = config.get("quantization_config") or text.get("quantization_config")
     return found if isinstance(found, Mapping) else {}
+
+
+def _is_packed(quantization: Mapping[str, Any]) -> bool:
+    """As compressed-tensors says it, or the older ways of 4 bits."""
+    method = quantization.get("quant_method")
+    return quantization.get("format") == "pack-quantized" or method in {"awq", "gptq"}
 
 
 def _number_bytes(config: Mapping[str, Any], text: Mapping[str, Any]) -> int:

@@ -2,11 +2,12 @@
 # shellcheck shell=bash
 
 # choose_model NAME: decides how it is started on this machine, and exports that; ends the script
-# with a sentence if it can't be. MODEL_DOWNLOAD is what has to be downloaded first, if anything.
+# with a sentence if it can't be. MODEL_DOWNLOAD is what has to be downloaded first, if anything, and
+# MODEL_DOWNLOAD_MB how much that is.
 # shellcheck disable=SC2034 # quickstart.sh reads it.
 choose_model() {
     local python name value lines
-    MODEL_DOWNLOAD=
+    MODEL_DOWNLOAD='' MODEL_DOWNLOAD_MB=0
     python=$(find_python)
     if [[ ! -d $1 ]]; then
         install_download
@@ -17,9 +18,21 @@ choose_model() {
         case $name in
             NOTE) say "$value" ;;
             DOWNLOAD) MODEL_DOWNLOAD=$value ;;
-            *) export "$name=$value" ;;
+            DOWNLOAD_MB) MODEL_DOWNLOAD_MB=$value ;;
+            MODEL_* | TENSOR_PARALLEL_SIZE | QUICKSTART_WAIT_SECONDS) export "$name=$value" ;;
+            *) fail "The choice of a model printed what is no setting: $name." ;;
         esac
     done <<<"$lines"
+}
+
+# same_disk FOLDER FOLDER: both are, or will be, on one file system.
+same_disk() {
+    local folder disks=()
+    for folder; do
+        while [[ ! -e $folder ]]; do folder=$(dirname "$folder"); done
+        disks+=("$(stat -c %d "$folder")")
+    done
+    [[ ${disks[0]} == "${disks[1]}" ]]
 }
 
 # download_model NAME: what has arrived stays when this script is ended meanwhile.

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from deploy.hardware.cli import main
+from deploy.models.safetensors_files import read_weights
 
 ROOT = Path(__file__).resolve().parents[3]
 MACHINES = Path(__file__).parent / "machines"
@@ -26,7 +27,8 @@ def recorded(name: str, *arguments: str, **settings: str) -> int:
         ("h100", FITS),
         ("h200", FITS),
         ("rx7900xtx", DOES_NOT_FIT),
-        ("no_gpu", DOES_NOT_FIT),
+        ("gtx1080", DOES_NOT_FIT),
+        ("no_gpu", FITS),
         ("nvidia_broken", DOES_NOT_FIT),
         ("amd_broken", DOES_NOT_FIT),
     ],
@@ -58,10 +60,28 @@ def test_json(capsys):
 
 
 def test_json_of_a_model_that_fits_where_something_else_is_wrong(capsys):
-    assert recorded("rx7900xtx", "--json", "--model", "qwen2.5-vl-7b") == DOES_NOT_FIT
+    assert recorded("rx7900xtx", "--json", "--model", "qwen2.5-vl-3b") == DOES_NOT_FIT
     told = json.loads(capsys.readouterr().out)
     assert told["fits"] is True
     assert told["ready"] is False
+
+
+def test_json_of_a_model_that_the_disk_has_no_room_for(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    recorded("rx7900xtx", "--json", "--model", "qwen2.5-vl-7b")
+    told = json.loads(capsys.readouterr().out)
+    assert told["fits"] is False
+    assert told["model"]["fit"]["shortage"] is None
+    assert told["model"]["download"] == {"bytes": 16_584_333_312, "free": 9_000_000_000}
+    # A part of it has arrived.
+    partial = tmp_path / "models" / "qwen2.5-vl-7b.partial"
+    partial.mkdir(parents=True)
+    with (partial / "model.safetensors.0123.incomplete").open("wb") as part:
+        part.truncate(10_000_000_000)
+    recorded("rx7900xtx", "--json", "--model", "qwen2.5-vl-7b")
+    told = json.loads(capsys.readouterr().out)
+    assert told["fits"] is True
+    assert told["model"]["download"]["bytes"] == 6_584_333_312
 
 
 def test_a_folder_is_judged_by_its_own_files(capsys):
@@ -70,8 +90,21 @@ def test_a_folder_is_judged_by_its_own_files(capsys):
     told = json.loads(capsys.readouterr().out)
     assert told["model"]["source"] == str(checkpoint)
     # float32 on disk, which vLLM serves as 2 bytes a number on a GPU.
-    size = (checkpoint / "model.safetensors").stat().st_size
+    size = sum(tensor.end - tensor.begin for tensor in read_weights(checkpoint).values())
     assert told["model"]["shape"]["weight_bytes"] == size // 2
+    assert told["model"]["dtype"] == "auto"
+
+
+def test_a_folder_whose_weights_are_cut_off_does_not_fit(capsys, tmp_path):
+    checkpoint = ROOT / "deploy" / "demo_model" / "checkpoint"
+    (tmp_path / "config.json").write_bytes((checkpoint / "config.json").read_bytes())
+    whole = (checkpoint / "model.safetensors").read_bytes()
+    (tmp_path / "model.safetensors").write_bytes(whole[:-5])
+    assert recorded("h100", "--model", str(tmp_path)) == UNUSABLE
+    assert capsys.readouterr().err == (
+        f"check_hardware: {tmp_path}: model.safetensors is cut off: 5 bytes are missing; "
+        "download the model again.\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -83,8 +116,8 @@ def test_a_folder_is_judged_by_its_own_files(capsys):
         (["--record", "/proc/no"], {}, "/proc/no can't be written: No such file or directory."),
         (["--model", "who/knows"], {}, "Nothing is known of who/knows: download it"),
         (["--model", "/no/such"], {}, "/no/such has no checkpoint"),
-        ([], {"MODEL_DTYPE": "int8"}, "MODEL_DTYPE must be auto, bfloat16"),
-        ([], {"MODEL_MAX_TOKENS": "many"}, "MODEL_MAX_TOKENS must be a whole number from 256 on"),
+        ([], {"MODEL_DTYPE": "int8"}, "MODEL_DTYPE must be one of auto, bfloat16"),
+        ([], {"MODEL_MAX_TOKENS": "many"}, "MODEL_MAX_TOKENS must be a whole number from 256"),
         ([], {"TENSOR_PARALLEL_SIZE": "0"}, "TENSOR_PARALLEL_SIZE must be a whole number"),
         ([], {"GPU_MEMORY_UTILIZATION": "90%"}, "above 0 and at most 1, not '90%'"),
         ([], {"GPU_MEMORY_UTILIZATION": "1.5"}, "above 0 and at most 1, not '1.5'"),
@@ -120,7 +153,7 @@ class TestScript:
     def test_a_gpu_that_its_tool_names(self, tmp_path):
         line = "0, NVIDIA L40S, 46068, 1, 580.95.05, 00000000:01:00.0, 8.9, [N/A]"
         self.put(tmp_path, "nvidia-smi", f'case $1 in --version) ;; *) echo "{line}" ;; esac')
-        done = self.run(tmp_path, "--json", "--model", "qwen2.5-vl-7b")
+        done = self.run(tmp_path, "--json", "--model", "smolvlm")
         told = json.loads(done.stdout)
         assert told["facts"]["nvidia"]["gpus"][0]["name"] == "NVIDIA L40S"
         assert told["fits"] is True

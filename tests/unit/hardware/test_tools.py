@@ -5,8 +5,8 @@ import json
 import pytest
 
 from deploy.hardware.amd import gfx_name, parse_amd_smi, parse_rocm_smi, parse_rocminfo
-from deploy.hardware.nvidia import cuda_version, parse_query
-from deploy.hardware.sources import ToolOutput
+from deploy.hardware.nvidia import LIST, QUERY, cuda_version, parse_query, read_nvidia
+from deploy.hardware.sources import RecordedMachine, ToolOutput, file_name_of, transcript
 
 MIB = 1024**2
 
@@ -47,6 +47,52 @@ class TestNvidiaSmi:
 
     def test_no_tool(self):
         assert cuda_version(None) == ""
+
+    def read(self, folder, *printed):
+        """Read a machine whose nvidia-smi printed these answers."""
+        for command, output in printed:
+            path = folder / "tools" / file_name_of(command)
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(transcript(command, output))
+        return read_nvidia(RecordedMachine(folder))
+
+    @pytest.mark.parametrize(
+        ("listed", "gigabytes"),
+        [
+            ("  MIG 3g.40gb Device 0: (UUID: x)\n  MIG 1g.10gb Device 1: (UUID: y)\n", 38),
+            ("", 0),
+        ],
+    )
+    def test_a_divided_card_has_the_memory_of_its_largest_instance(
+        self, tmp_path, listed, gigabytes
+    ):
+        line = "0, NVIDIA H100 80GB HBM3, 81559, 0, 580.95, 00000000:01:00.0, 9.0, Enabled\n"
+        reading = self.read(
+            tmp_path,
+            (QUERY, ToolOutput(code=0, stdout=line)),
+            (LIST, ToolOutput(code=0, stdout=f"GPU 0: NVIDIA H100 (UUID: z)\n{listed}")),
+        )
+        assert [gpu.memory_bytes for gpu in reading.gpus] == [gigabytes * 1024**3]
+
+    @pytest.mark.parametrize(
+        ("words", "loaded", "kind"),
+        [
+            ("Failed to initialize NVML: Insufficient Permissions", True, "rights"),
+            ("Failed to initialize NVML: Driver/library version mismatch", True, "mismatch"),
+            ("Failed to initialize NVML: Unknown Error", True, "tool"),
+            ("couldn't communicate with the NVIDIA driver", False, "not loaded"),
+        ],
+    )
+    def test_what_is_wrong_is_told_apart(self, tmp_path, words, loaded, kind):
+        pci = tmp_path / "files" / "sys" / "bus" / "pci" / "devices" / "0000:01:00.0"
+        pci.mkdir(parents=True)
+        (pci / "vendor").write_text("0x10de\n")
+        (pci / "class").write_text("0x030200\n")
+        if loaded:
+            (tmp_path / "files" / "sys" / "module" / "nvidia").mkdir(parents=True)
+            (tmp_path / "files" / "sys" / "module" / "nvidia" / "version").write_text("580.95\n")
+        reading = self.read(tmp_path, (QUERY, ToolOutput(code=9, stdout=words)))
+        assert [problem.kind for problem in reading.driver.problems] == [kind]
 
 
 class TestAmdSmi:

@@ -5,19 +5,34 @@ import dataclasses
 import pytest
 
 from deploy.hardware.facts import Facts
-from deploy.hardware.gpus import DriverState, Gpu, VendorReading
-from deploy.hardware.judge_model import ModelWish
+from deploy.hardware.gpus import DriverState, Gpu, Problem, VendorReading
+from deploy.hardware.judge_model import ModelWish, verdict_on
+from deploy.hardware.sources import Disk
 from deploy.hardware.system import Processor, System
-from deploy.model_choice.choice import DoesNotFit, choose, known, without_gpus
+from deploy.model_choice.choice import DoesNotFit, choose, without_gpus
 from deploy.models.catalogue import find_model
+from deploy.models.checkpoint import by_catalogue
 
 GB = 10**9
 
 
-def machine(*memory, vendor="nvidia", free=200 * GB, features=("avx2", "avx512f")):
+def machine(
+    *memory,
+    vendor="nvidia",
+    free=200 * GB,
+    features=("avx2", "avx512f"),
+    disk=None,
+    architecture="",
+):
     """Return a machine with GPUs of so many GB, or with a CPU alone."""
     gpus = tuple(
-        Gpu(vendor=vendor, index=index, name=f"a {vendor} card", memory_bytes=size * GB)
+        Gpu(
+            vendor=vendor,
+            index=index,
+            name=f"a {vendor} card",
+            memory_bytes=size * GB,
+            architecture=architecture,
+        )
         for index, size in enumerate(memory)
     )
     sides = {"amd": VendorReading(), "nvidia": VendorReading(), vendor: VendorReading(gpus=gpus)}
@@ -28,7 +43,7 @@ def machine(*memory, vendor="nvidia", free=200 * GB, features=("avx2", "avx512f"
         available_bytes=free,
         memory_limit_bytes=None,
         disk_folder="~/models",
-        disk=None,
+        disk=None if disk is None else Disk(free=disk, total=1000 * GB),
         ports=None,
         clock_synchronised=True,
         numa_balancing=False,
@@ -42,7 +57,7 @@ def wish(name, **changes):
     model = find_model(name)
     assert model is not None
     values = {
-        "described": known(model),
+        "described": by_catalogue(model),
         "dtype": "",
         "context": 4096,
         "gpus": 1,
@@ -113,10 +128,13 @@ def test_settings_that_were_given_are_kept():
 def test_a_cpu_computes_in_what_it_can_and_has_room_for(free, features, dtype):
     facts = machine(free=free, features=features)
     assert chosen("qwen2.5-vl-3b", facts) == ("cpu", 1, 4096, dtype)
+    # What scripts/check_hardware.sh judges where MODEL_DTYPE is empty.
+    verdict = verdict_on(wish("qwen2.5-vl-3b"), facts)
+    assert (verdict.dtype, verdict.serves) == (dtype, True)
 
 
 def test_weights_that_are_float32_stay_so_on_a_cpu():
-    described = known(find_model("smolvlm"))
+    described = by_catalogue(find_model("smolvlm"))
     shape = dataclasses.replace(described.shape, number_bytes=4)
     described = dataclasses.replace(described, shape=shape)
     facts = machine(features=("avx512_bf16",))
@@ -138,14 +156,14 @@ def test_a_machine_where_nothing_fits():
 
 
 def test_it_is_honest_about_a_cpu_a_broken_driver_and_a_strange_family():
-    described = known(find_model("smolvlm"))
+    described = by_catalogue(find_model("smolvlm"))
     shape = dataclasses.replace(described.shape, architecture="NewForConditionalGeneration")
     described = dataclasses.replace(described, shape=shape)
     facts = machine()
-    broken = DriverState(vendor="amd", problems=("no /dev/kfd",))
+    broken = DriverState(vendor="amd", problems=(Problem(kind="no GPU", said="None."),))
     facts = dataclasses.replace(facts, amd=VendorReading(driver=broken))
     notes = choose(wish("smolvlm", described=described), facts, settings={}).notes
-    assert notes[0].startswith("No GPU, 8 CPUs, 200.0 GB free: smolvlm fits with about 2.0 GB of")
+    assert notes[0].startswith("No GPU, 8 CPUs, 200 GB free: smolvlm fits with about 2.0 GB of")
     assert [
         part in note
         for part, note in zip(
@@ -154,6 +172,34 @@ def test_it_is_honest_about_a_cpu_a_broken_driver_and_a_strange_family():
             strict=True,
         )
     ] == [True, True, True]
+
+
+def test_a_disk_without_room_is_refused_and_what_has_room_is_named():
+    facts = machine(25, disk=12 * GB)
+    assert refusal("qwen2.5-vl-7b", facts) == (
+        "qwen2.5-vl-7b has 16.6 GB to download, and 12.0 GB are free at ~/models: make room, or "
+        "make it a link to a larger disk. What fits: qwen3-vl-4b, qwen2.5-vl-3b, smolvlm."
+    )
+    there = dataclasses.replace(by_catalogue(find_model("qwen2.5-vl-7b")), missing_bytes=0)
+    assert chosen("qwen2.5-vl-7b", facts, described=there)[0] == "cuda"
+
+
+def test_a_card_that_is_too_old_is_left_out_and_said():
+    facts = machine(8, architecture="6.1")
+    assert chosen("smolvlm", facts)[0] == "cpu"
+    notes = choose(wish("smolvlm"), facts, settings={}).notes
+    assert notes[1] == "Too old for vLLM, so left out: a nvidia card."
+
+
+def test_a_driver_that_is_too_old_is_said_before_anything_is_installed():
+    facts = machine(25)
+    old = DriverState(vendor="nvidia", version="535.183", source="nvidia-smi")
+    facts = dataclasses.replace(facts, nvidia=dataclasses.replace(facts.nvidia, driver=old))
+    assert refusal("smolvlm", facts) == (
+        "The GPU can't be used yet (Driver: NVIDIA 535.183). Upgrade it to 580 or newer: vLLM's "
+        "wheel brings CUDA 13. Or set VLLM_DEVICE=cpu."
+    )
+    assert chosen("smolvlm", without_gpus(facts))[0] == "cpu"
 
 
 def test_gpus_can_be_left_out():

@@ -1,5 +1,6 @@
 """How quickstart.sh learns what to start: by a name, a folder, or what a hub says."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -105,8 +106,19 @@ def test_a_repository_that_is_too_large_is_refused_before_its_download(machine, 
     sizes = {"model.safetensors": 10**14}
     hub.repositories[NAME] = Repository(folder=repository, sizes=sizes)
     said = machine.refusal(NAME)
-    assert said.startswith("shapes-vl does not fit: its weights are 100000.0 GB (No GPU, ")
+    assert said.startswith("shapes-vl does not fit: its weights are 100000 GB (No GPU, ")
     assert hub.ranges("model.safetensors") == []
+
+
+def test_a_name_in_a_configuration_is_no_setting(machine, hub, repository):
+    config = json.loads((repository / "config.json").read_text())
+    config["architectures"] = ["New\nLD_PRELOAD=/evil.so\nMODEL_PATH=/evil\x1b[2J"]
+    (repository / "config.json").write_text(json.dumps(config))
+    done = machine.run(NAME)
+    assert done.returncode == 0, done
+    assert "New LD_PRELOAD=/evil.so MODEL_PATH=/evil [2J is none of the families" in done.stdout
+    assert machine.settings(NAME)["MODEL_PATH"] == str(machine.home / "models" / "shapes-vl")
+    assert "\x1b" not in done.stdout
 
 
 def test_what_cannot_be_judged(machine, hub, repository):

@@ -1,13 +1,14 @@
 """What is known of a model by folder or by name; what is damaged is said in a sentence."""
 
-import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from deploy.models.checkpoint import ModelUnknown, describe, weight_bytes
+from deploy.models.checkpoint import ModelUnknown, describe, downloaded_models, weight_bytes
+from deploy.models.safetensors_files import INDEX
+from tests.unit.models.model_repository import BIG, make_repository, safetensors
 
 ROOT = Path(__file__).resolve().parents[3]
 CHECKPOINT = ROOT / "deploy" / "demo_model" / "checkpoint"
@@ -15,32 +16,38 @@ CHECKPOINT = ROOT / "deploy" / "demo_model" / "checkpoint"
 
 @pytest.fixture
 def folder(tmp_path):
-    """A folder with the demo's configuration and an index that says 1000 bytes."""
-    (tmp_path / "config.json").write_text((CHECKPOINT / "config.json").read_text())
-    index = {"metadata": {"total_size": 1000}, "weight_map": {}}
-    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
-    return tmp_path
+    """A folder with the demo's configuration, and 1320 bytes of weights in two files."""
+    folder = make_repository(tmp_path / "model", big_bytes=1000)
+    (folder / "config.json").write_text((CHECKPOINT / "config.json").read_text())
+    return folder
 
 
-def test_a_folder_is_measured_by_its_index(folder):
+def test_a_folder_is_measured_by_its_files(folder):
     described = describe(str(folder))
-    assert described.shape.weight_bytes == 1000
+    assert described.shape.weight_bytes == 1320
     assert described.source == str(folder)
     assert not described.estimated
+    assert described.missing_bytes == 0
 
 
-def test_without_an_index_by_its_files(folder):
-    (folder / "model.safetensors.index.json").unlink()
-    (folder / "model.safetensors").write_bytes(b"x" * 77)
-    assert weight_bytes(folder) == 77
+def test_a_file_that_the_index_does_not_name_is_not_counted(folder):
+    (folder / "consolidated.safetensors").write_bytes(safetensors({"c": bytes(500)}))
+    assert weight_bytes(folder) == 1320
+
+
+def test_without_an_index_every_file_is_counted(folder):
+    (folder / INDEX).unlink()
+    (folder / BIG).unlink()
+    assert weight_bytes(folder) == 320
 
 
 def test_a_short_name_without_a_folder(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     described = describe("qwen2.5-vl-7b")
     assert described.source == "the catalogue"
-    assert described.shape.weight_bytes == 16_584_333_312
+    assert described.shape.weight_bytes == described.missing_bytes == 16_584_333_312
     assert describe("smolvlm").estimated
+    assert describe("SmolVLM").known.name == "smolvlm"
 
 
 def test_a_short_name_with_its_folder(monkeypatch, tmp_path, folder):
@@ -48,8 +55,9 @@ def test_a_short_name_with_its_folder(monkeypatch, tmp_path, folder):
     (tmp_path / "home" / "models").mkdir(parents=True)
     (tmp_path / "home" / "models" / "smolvlm").symlink_to(folder)
     described = describe("smolvlm")
-    assert described.shape.weight_bytes == 1000
+    assert described.shape.weight_bytes == 1320
     assert described.known.name == "smolvlm"
+    assert downloaded_models() == {"smolvlm"}
 
 
 @pytest.mark.parametrize(
@@ -58,8 +66,10 @@ def test_a_short_name_with_its_folder(monkeypatch, tmp_path, folder):
         ("config.json", "{", "is not JSON: download the model again"),
         ("config.json", "[]", "is not a JSON object"),
         ("config.json", "{}", "can't be judged: config.json has no hidden_size"),
-        ("model.safetensors.index.json", "{}", "is damaged: download the model again"),
-        ("model.safetensors.index.json", "not json", "is damaged"),
+        ("config.json", "[" * 200_000, "is not JSON"),
+        ("config.json", '{"text_config": 7}', "it is not as a model's should be"),
+        (INDEX, "{}", "index.json can't be read; download the model again"),
+        (BIG, "short", "no safetensors file, or is cut off in its header; download the model"),
     ],
 )
 def test_damaged_files(folder, name, content, said):
@@ -68,8 +78,19 @@ def test_damaged_files(folder, name, content, said):
         describe(str(folder))
 
 
+def test_weights_that_are_cut_off_or_missing(folder):
+    content = (folder / BIG).read_bytes()
+    (folder / BIG).write_bytes(content[:-7])
+    with pytest.raises(ModelUnknown, match="is cut off: 7 bytes are missing; download the model"):
+        describe(str(folder))
+    (folder / BIG).unlink()
+    with pytest.raises(ModelUnknown, match=f"{BIG} is missing: download the model again"):
+        describe(str(folder))
+
+
 def test_no_weights(folder):
-    (folder / "model.safetensors.index.json").unlink()
+    for path in folder.glob("*.safetensors*"):
+        path.unlink()
     with pytest.raises(ModelUnknown, match="holds no weights"):
         describe(str(folder))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.models.advice import fitting_models, remedies
+from deploy.models.advice import fitting_models, remedies, smaller
 from deploy.models.catalogue import DEFAULT_MODEL, KNOWN_MODELS, find_model
 from deploy.models.fit import Place, fit, largest_context
 
@@ -80,63 +80,96 @@ class TestFit:
 
 class TestRemedies:
     def test_none_where_it_fits(self):
-        assert remedies(MODEL, MI300X, machine_gpus=1) == []
+        assert remedies(MODEL, MI300X, memories=[MI300X.memory_bytes]) == []
 
     def test_a_shorter_context_fits(self):
         place = replace(CARD_80, context=32768)
-        first = remedies(MODEL, place, machine_gpus=1)[0]
+        first = remedies(MODEL, place, memories=[place.memory_bytes])[0]
         context = int(re.search(r"MODEL_MAX_TOKENS=(\d+)", first)[1])
         assert fit(MODEL, replace(place, context=context)).fits
 
-    @pytest.mark.parametrize(
-        ("have", "which"), [(1, "GPUs like this one"), (4, "of this machine's GPUs")]
-    )
-    def test_more_gpus_fit(self, have, which):
-        advice = remedies(MODEL, CARD_24, machine_gpus=have)
-        (found,) = [one for one in advice if "TENSOR_PARALLEL_SIZE" in one]
-        gpus = int(re.search(r"=(\d+)", found)[1])
-        assert which in found
+    def test_more_gpus_that_are_there_fit(self):
+        advice = remedies(MODEL, CARD_24, memories=[CARD_24.memory_bytes] * 4)
+        gpus = int(re.search(r"Set TENSOR_PARALLEL_SIZE=(\d+): it fits on", advice[0])[1])
         assert fit(MODEL, replace(CARD_24, gpus=gpus)).fits
         assert not any(fit(MODEL, replace(CARD_24, gpus=fewer)).fits for fewer in range(1, gpus))
 
+    def test_more_gpus_than_there_are_are_no_setting(self):
+        advice = remedies(MODEL, CARD_24, memories=[CARD_24.memory_bytes])
+        assert not any("TENSOR_PARALLEL_SIZE" in one for one in advice)
+        gpus = int(re.fullmatch(r"It would take (\d+) GPUs of 25.8 GB\.", advice[-1])[1])
+        assert fit(MODEL, replace(CARD_24, gpus=gpus)).fits
+
+    def test_the_smallest_of_those_that_share_it_counts(self):
+        model = shape("qwen2.5-vl-32b")
+        place = replace(CARD_80, context=32768)
+        alike = remedies(model, place, memories=[CARD_80.memory_bytes] * 2)
+        assert any("TENSOR_PARALLEL_SIZE=2" in one for one in alike)
+        unlike = remedies(model, place, memories=[CARD_80.memory_bytes, CARD_24.memory_bytes])
+        assert not any("TENSOR_PARALLEL_SIZE" in one for one in unlike)
+
     def test_another_number_of_gpus_where_heads_do_not_divide(self):
-        advice = remedies(MODEL, replace(CARD_80, gpus=3), machine_gpus=3)
+        memories = [CARD_80.memory_bytes] * 3
+        advice = remedies(MODEL, replace(CARD_80, gpus=3), memories=memories)
         assert advice[0].startswith("Set TENSOR_PARALLEL_SIZE=1: ")
+
+    def test_numbers_of_four_bytes_on_a_gpu(self):
+        model = shape("qwen2.5-vl-7b").as_dtype("float32")
+        assert remedies(model, CARD_24)[0] == "Set MODEL_DTYPE=auto: then it fits."
 
     def test_quantizing_fits(self):
         place = replace(CARD_80, memory_bytes=48 * GIB)
-        assert "Quantize it to 8 bits (scripts/convert_model.py --quantize 8)." in remedies(
-            MODEL, place, machine_gpus=1
+        way = "Quantize it to 8 bits (scripts/convert_model.py --quantize 8 --format int8)."
+        assert way in remedies(MODEL, place)
+        # FP8, the usual 8 bits, is for what computes it.
+        assert way.replace(" --format int8", "") in remedies(
+            MODEL, replace(place, computes_fp8=True)
         )
         assert fit(MODEL.quantized_to(8), place).fits
         smaller = replace(place, memory_bytes=32 * GIB)
-        assert any("to 4 bits" in one for one in remedies(MODEL, smaller, machine_gpus=1))
+        assert any("to 4 bits" in one for one in remedies(MODEL, smaller))
         assert fit(MODEL.quantized_to(4), smaller).fits
 
     def test_what_is_quantized_is_not_quantized_again(self):
-        advice = remedies(shape("qwen3.6-35b-a3b-fp8"), CARD_24, machine_gpus=1)
+        advice = remedies(shape("qwen3.6-35b-a3b-fp8"), CARD_24)
         assert not any("Quantize" in one for one in advice)
 
     def test_models_that_fit_are_named_the_most_able_first(self):
-        last = remedies(MODEL, CARD_24, machine_gpus=1)[-1]
-        assert last.endswith("qwen3-vl-8b, qwen2.5-vl-7b, qwen3-vl-4b.")
+        (named,) = [one for one in remedies(MODEL, CARD_24) if "Take another" in one]
+        assert named.endswith("qwen3-vl-8b, qwen2.5-vl-7b, qwen3-vl-4b.")
+
+    def test_models_that_the_disk_has_no_room_for_are_not_named(self):
+        (named,) = smaller(replace(CARD_24, disk_bytes=12 * 10**9))
+        assert named.endswith(": qwen3-vl-4b, qwen2.5-vl-3b, smolvlm.")
+        (named,) = smaller(replace(CARD_24, disk_bytes=10**6))
+        assert named == "Make room on the disk and take smolvlm, which fits and has 1.0 GB."
+        downloaded = frozenset({"qwen2.5-vl-7b"})
+        (named,) = smaller(replace(CARD_24, disk_bytes=10**6, downloaded=downloaded))
+        assert named.endswith(": qwen2.5-vl-7b.")
+
+    def test_fp8_is_named_where_it_is_computed(self):
+        place = replace(CARD_80, memory_bytes=48 * GIB)
+        assert not any("fp8" in model.name for model in fitting_models(place))
+        named = fitting_models(replace(place, computes_fp8=True))
+        assert named[0].name == "qwen3.6-35b-a3b-fp8"
 
     def test_where_nothing_fits(self):
         tiny = replace(CARD_24, memory_bytes=2 * GIB)
-        assert remedies(MODEL, tiny, machine_gpus=1)[-1].startswith("No known model fits here")
+        assert remedies(MODEL, tiny)[0].startswith("No known model fits here")
 
     def test_a_cpu_with_a_larger_cache(self):
         small = shape("smolvlm").as_dtype("float32")
         place = replace(DESKTOP, context=8192 * 4)
         assert fit(small, place).shortage == "context"
-        first = remedies(small, place, machine_gpus=0)[0]
+        first = remedies(small, place)[0]
         space = int(re.fullmatch(r"Set VLLM_CPU_KVCACHE_SPACE=(\d+): then it fits.", first)[1])
         assert fit(small, replace(place, cpu_cache_bytes=space * GIB)).fits
 
     def test_a_cpu_with_half_the_numbers(self):
         model = shape("qwen2.5-vl-7b").as_dtype("float32")
-        first = remedies(model, DESKTOP, machine_gpus=0)[0]
+        first, second, *_ = remedies(model, DESKTOP)
         assert first == "Set MODEL_DTYPE=bfloat16: then it fits."
+        assert second.endswith("(scripts/convert_model.py --quantize 8 --format int8).")
         assert fit(model.as_dtype("bfloat16"), DESKTOP).fits
 
 

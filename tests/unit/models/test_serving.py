@@ -14,7 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from deploy.models.catalogue import find_model
+from deploy.models.checkpoint import ModelUnknown
 from deploy.models.conversion.formats import INT4, INT8
+from deploy.models.dtype import default_dtype
+from deploy.models.fit import Place
+from deploy.models.processor import read_file
 from deploy.models.profiles import PROFILES, profile_of
 from deploy.models.serve import command_of, place_of, read_key, vllm_environment
 from deploy.models.serving import ServeSettings, SettingInvalid
@@ -25,13 +30,25 @@ ROOT = Path(__file__).resolve().parents[3]
 SCRIPT = ROOT / "scripts" / "start_vllm_server.sh"
 
 
-def options(environment: dict[str, str], *further: str, device: str = "cuda") -> dict[str, str]:
+def machine(*features: str, free: int):
+    """Return the files of a machine with such a CPU and so many bytes of free RAM."""
+    files = {
+        "/proc/cpuinfo": f"flags\t\t: fpu {' '.join(features)}\n",
+        "/proc/meminfo": f"MemTotal:       99 kB\nMemAvailable:   {free // 1024} kB\n",
+    }
+    return files.get
+
+
+def options(
+    environment: dict[str, str], *further: str, device: str = "cuda", read=read_file
+) -> dict[str, str]:
     """Return the command's options; one without a value is empty."""
     command = command_of(
         ServeSettings.from_environment(environment),
         device=device,
         environment=environment,
         further=further,
+        read=read,
     )
     found: dict[str, str] = {}
     for argument in command.arguments[2:]:
@@ -108,6 +125,11 @@ class TestKey:
     @pytest.mark.parametrize("empty", [{}, {"VLLM_API_KEY": ""}])
     def test_an_empty_one_is_none(self, empty):
         assert "VLLM_API_KEY" not in self.run_environment(empty)
+
+    def test_an_empty_file_would_let_anybody_in(self, tmp_path):
+        (tmp_path / "key").write_text("\n")
+        with pytest.raises(SettingInvalid, match=r"VLLM_API_KEY_FILE is empty: .* Put a key"):
+            read_key({"VLLM_API_KEY_FILE": str(tmp_path / "key")})
 
     def test_a_file_that_is_not_there(self):
         with pytest.raises(SettingInvalid, match="VLLM_API_KEY_FILE can't be read: /no/key"):
@@ -256,6 +278,43 @@ class TestConverted:
         assert options(chosen, device=device)["--dtype"] == "float16"
 
 
+GB = 10**9
+
+
+class TestDtypeOnCpu:
+    """What is served is what was judged: both ask `deploy.models.dtype`."""
+
+    @pytest.mark.parametrize(
+        ("model", "features", "free", "dtype"),
+        [
+            ("qwen2.5-vl-3b", (), 30 * GB, "float32"),
+            ("qwen2.5-vl-3b", (), 14 * GB, "bfloat16"),
+            ("qwen2.5-vl-3b", ("avx512_bf16",), 30 * GB, "bfloat16"),
+            ("qwen2.5-vl-3b", ("amx_bf16",), 30 * GB, "bfloat16"),
+            ("deploy/demo_model/checkpoint", ("avx512_bf16",), 30 * GB, "float32"),
+            ("somebody/something", ("avx512_bf16",), 30 * GB, "float32"),
+        ],
+    )
+    def test_the_first_that_fits(self, monkeypatch, tmp_path, model, features, free, dtype):
+        monkeypatch.setenv("HOME", str(tmp_path))
+        read = machine(*features, free=free)
+        assert options({"MODEL_PATH": model}, device="cpu", read=read)["--dtype"] == dtype
+        known = find_model(model)
+        if known is not None:
+            place = Place(memory_bytes=free, gpus=0, context=4096, native_bfloat16=bool(features))
+            assert default_dtype(known.shape, place) == dtype
+
+    def test_a_containers_bound_counts(self):
+        files = {"/sys/fs/cgroup/memory.max": f"{14 * GB}\n"}
+        whole = machine(free=30 * GB)
+        found = options(
+            {"MODEL_PATH": "qwen2.5-vl-3b"},
+            device="cpu",
+            read=lambda path: files.get(path) or whole(path),
+        )
+        assert found["--dtype"] == "bfloat16"
+
+
 class TestPlaces:
     def test_a_short_name_is_its_folder_if_there_is_one(self, monkeypatch, tmp_path):
         monkeypatch.setenv("HOME", str(tmp_path))
@@ -264,6 +323,23 @@ class TestPlaces:
         folder.mkdir(parents=True)
         (folder / "config.json").write_text("{}")
         assert place_of("qwen2.5-vl-7b") == str(folder)
+
+    def test_weights_that_are_cut_off_are_not_served(self, tmp_path):
+        folder = write_converted(tmp_path / "model", INT8)
+        shard = folder / "model-00002-of-00002.safetensors"
+        os.truncate(shard, shard.stat().st_size - 100)
+        with pytest.raises(ModelUnknown, match="is cut off: 100 bytes are missing; download the"):
+            options({"MODEL_PATH": str(folder)})
+
+    def test_a_home_is_found(self, monkeypatch, tmp_path):
+        monkeypatch.setenv("HOME", str(tmp_path))
+        assert place_of("~/mine") == f"{tmp_path}/mine"
+        assert place_of("Qwen2.5-VL-7B") == "Qwen/Qwen2.5-VL-7B-Instruct"
+
+    @pytest.mark.parametrize("model", ["nonsense", "qwen9", "a/b/c", "x y/z"])
+    def test_what_is_no_model(self, model):
+        with pytest.raises(ModelUnknown, match="MODEL_PATH names no model: "):
+            place_of(model)
 
     def test_others_stay(self):
         assert place_of("Qwen/Qwen2.5-VL-7B-Instruct") == "Qwen/Qwen2.5-VL-7B-Instruct"
@@ -280,12 +356,26 @@ class TestPlaces:
         ({"VLLM_PORT": "70000"}, "VLLM_PORT must be a whole number from 1 to 65535"),
         ({"GPU_MEMORY_UTILIZATION": "0"}, "GPU_MEMORY_UTILIZATION must be above 0"),
         ({"FRAME_MAX_EDGE": "big"}, "FRAME_MAX_EDGE must be"),
+        ({"VLLM_ROCM_USE_AITER": "maybe"}, "VLLM_ROCM_USE_AITER must be 1 or 0, not 'maybe'"),
+        ({"VLLM_CPU_KVCACHE_SPACE": "lots"}, "VLLM_CPU_KVCACHE_SPACE must be a whole number"),
+        ({"OMP_NUM_THREADS": "0"}, "OMP_NUM_THREADS must be a whole number from 1"),
+        ({"VLLM_HOST": "here or there"}, "VLLM_HOST must be a host's name or address, not"),
+        ({"MODEL_NAME": "a\x1b[2Jb"}, "MODEL_NAME must not begin with a dash, nor have control"),
+        ({"MODEL_PATH": "--trust-remote-code"}, "MODEL_PATH must not begin with a dash"),
         ({"MODEL_PATH": "smolvlm", "MODEL_MAX_PIXELS": "100000"}, "must be empty for SmolVLM"),
     ],
 )
 def test_settings_that_make_no_sense(settings, said):
     with pytest.raises(SettingInvalid, match=said):
         options(settings)
+
+
+def test_settings_that_make_no_sense_on_a_cpu(tmp_path):
+    with pytest.raises(SettingInvalid, match="TENSOR_PARALLEL_SIZE must be 1 on a CPU, not '2'"):
+        options({"TENSOR_PARALLEL_SIZE": "2"}, device="cpu")
+    folder = write_converted(tmp_path / "model", INT4)
+    with pytest.raises(SettingInvalid, match="MODEL_DTYPE must be bfloat16 or empty for weights"):
+        options({"MODEL_PATH": str(folder), "MODEL_DTYPE": "float32"}, device="cpu")
 
 
 @pytest.mark.parametrize("argument", ["--api-key", "--api-key=secret", "--hf-token"])
@@ -330,8 +420,8 @@ class TestScript:
     """``scripts/start_vllm_server.sh`` with a Python whose torch says what it was built for."""
 
     def run(self, *arguments: str, torch: Path | None = None, **settings: str):
-        environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", **settings}
-        environment["VLLM_PYTHON"] = sys.executable
+        environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent"}
+        environment |= {"VLLM_PYTHON": sys.executable} | settings
         if torch:
             environment["PYTHONPATH"] = str(torch)
         return subprocess.run(
@@ -391,6 +481,8 @@ class TestScript:
             ({"VLLM_DEVICE": "tpu"}, "VLLM_DEVICE must be cpu, cuda or rocm, not 'tpu'."),
             ({"MODEL_MAX_TOKENS": "x", "VLLM_DEVICE": "cpu"}, "MODEL_MAX_TOKENS must be"),
             ({"MODEL_PATH": "/no/such", "VLLM_DEVICE": "cpu"}, "/no/such/config.json can't be"),
+            ({"MODEL_PATH": "nonsense", "VLLM_DEVICE": "cpu"}, "MODEL_PATH names no model: 'nons"),
+            ({"VLLM_PYTHON": "/no/python"}, "VLLM_PYTHON is no Python: /no/python."),
         ],
     )
     def test_refusals(self, settings, said):
