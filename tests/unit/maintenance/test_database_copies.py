@@ -29,7 +29,11 @@ LATER = (
     "CREATE TABLE newer (id {id} PRIMARY KEY)",
     "ALTER TABLE person ADD COLUMN age integer",
 )
+DEFAULT = "x" * 200
+ODD = ("\\.", "a\tb\n\\restrict x\n\nCOPY odd FROM stdin;\n\\.\n", "100 %s", None)
 ON_POSTGRESQL = (
+    "CREATE TABLE nothing (id {id} PRIMARY KEY)",
+    f"CREATE TABLE odd (id {{id}}, line text DEFAULT '{DEFAULT}')",
     "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
     "$$ BEGIN RAISE 'append-only'; END $$",
     "CREATE TRIGGER kept BEFORE UPDATE ON person FOR EACH ROW EXECUTE FUNCTION refuse()",
@@ -105,8 +109,11 @@ def postgresql(server: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> dict[
         "PORT": server.port,
     }
     with psycopg.connect(server.url, autocommit=True) as user:
+        user.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
         for statement in (*TABLES, *ON_POSTGRESQL):
             user.execute(statement.format(id="serial"))
+        for line in ODD:
+            user.execute("INSERT INTO odd (line) VALUES (%s)", [line])
     return database
 
 
@@ -125,7 +132,10 @@ def test_postgresql_comes_back(postgresql: dict[str, Any], server: PostgresServe
     with psycopg.connect(server.url, autocommit=True) as user:
         assert user.execute("SELECT * FROM person").fetchall() == [(1, "Ada")]
         tables = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"
-        assert user.execute(tables).fetchall() == [("login",), ("person",)]
+        listed = [("login",), ("nothing",), ("odd",), ("person",)]
+        assert user.execute(tables).fetchall() == listed
+        lines = user.execute("SELECT line FROM odd ORDER BY id").fetchall()
+        assert lines == [(line,) for line in ODD]
         routines = "SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace"
         assert user.execute(routines).fetchall() == [("refuse",)]
         user.execute("INSERT INTO person (name) VALUES ('Grace')")
@@ -135,6 +145,40 @@ def test_postgresql_comes_back(postgresql: dict[str, Any], server: PostgresServe
     wrong.write_bytes(b"SQLite format 3\0")
     with pytest.raises(CopyFailed, match="no copy of a PostgreSQL database"):
         restore(postgresql, copy=wrong)
+
+
+def without_restriction(folder: Path) -> None:
+    """Make a pg_restore as those before August 2025: nothing keeps psql from a file's commands."""
+    folder.mkdir()
+    program = folder / "pg_restore"
+    real = binaries() / "pg_restore"
+    program.write_text(f"#!/bin/sh\n{real} \"$@\" | sed -E '/^.(un)?restrict /d'\n")
+    program.chmod(0o755)
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_no_line_of_a_hostile_copy_is_run_on_this_host(
+    postgresql: dict[str, Any],
+    server: PostgresServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    old: bool,
+):
+    """psql, which the script is meant for, takes ``\\!`` at any place as a command for a shell."""
+    if old:
+        without_restriction(tmp_path / "old")
+        monkeypatch.setenv("PATH", f"{tmp_path}/old:{os.environ['PATH']}")
+    copy, marker = tmp_path / "copy", tmp_path / "marker"
+    back_up(postgresql, to=copy)
+    hostile = f"'\n\\! touch {marker}\n".ljust(len(DEFAULT), "-").encode()
+    content = copy.read_bytes()
+    assert content.count(DEFAULT.encode()) == 1
+    copy.write_bytes(content.replace(DEFAULT.encode(), hostile))
+    with pytest.raises(CopyFailed, match="PostgreSQL does not take it: "):
+        restore(postgresql, copy=copy)
+    assert not marker.exists()
+    with psycopg.connect(server.url, autocommit=True) as user:
+        assert user.execute("SELECT * FROM person").fetchall() == [(1, "Ada")]
 
 
 def test_without_postgresqls_programs(postgresql_away: dict[str, Any], tmp_path: Path):
