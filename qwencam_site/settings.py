@@ -216,6 +216,8 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BEAT_SCHEDULER = "qwencam_site.celery_scheduler:HeartbeatScheduler"
+CELERY_BEAT_MAX_LOOP_INTERVAL = 5  # It gives a sign of life each time.
 CELERY_BEAT_SCHEDULE = {
     "expire-idle-sessions": {
         "task": "apps.camera_sessions.tasks.expire_sessions",

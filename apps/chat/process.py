@@ -15,6 +15,7 @@ from apps.chat.admission import AskLimits
 from apps.chat.asking import Asking
 from apps.chat.failures import kind_and_place
 from apps.chat.relay import MediaRelay
+from apps.chat.service_notify import ask_to_stop_within
 from apps.chat.services import Services, services
 from apps.chat.shutdown import before_shutdown
 from apps.chat.watching import Patience, Tell, Watch
@@ -91,6 +92,7 @@ class ChatProcess:
         Args:
             drain: longest wait for the questions under way, s.
         """
+        ask_to_stop_within(drain + CLOSING_SECONDS)
         await self._close_sockets(within=drain)
         # Those that were still connecting when the first were asked.
         await self._close_sockets(within=0)

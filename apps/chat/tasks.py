@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from celery import shared_task
-from celery.signals import worker_ready, worker_shutdown
+from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
 from django.conf import settings
 from django.db import DatabaseError
 from kombu.exceptions import OperationalError
@@ -19,7 +19,7 @@ from apps.chat.preferences import GenerationConfig
 from apps.chat.process_name import process_name
 from apps.chat.redis_client import async_redis
 from apps.chat.server_board import RedisBoard
-from apps.chat.service_notify import READY, notify
+from apps.chat.service_notify import READY, ask_to_stop_within, notify
 from apps.chat.services import services
 from apps.chat.worker_loop import worker_loop
 from apps.inference.client import ModelServers
@@ -110,6 +110,12 @@ def start_loop(sender: Any, **_: Any) -> None:
     except DatabaseError as error:  # The loop reads them again every second.
         logger.warning("The live settings can't be read: %s", type(error).__name__)
     notify(READY)
+
+
+@worker_shutting_down.connect
+def finish_answers(**_: Any) -> None:
+    """Have the service manager wait for the answers that the worker is still giving."""
+    ask_to_stop_within(settings.MODEL_TIMEOUT_SECONDS)
 
 
 @worker_shutdown.connect

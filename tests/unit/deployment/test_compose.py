@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from qwencam_site import __version__
-from tests.compose import checkout, compose, resolved
+from tests.compose import checkout, compose, prepare, resolved
 from tests.stack import ROOT
 
 FRAGMENTS = ("", "rocm", "cuda", "cpu")
@@ -32,7 +32,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (model / "config.json").write_text("{}")
     options = ["--accelerator", "rocm", "--model", str(model), "--model-name", "a-model"]
     options += ["--host", "camera.example.org", "--address", "203.0.113.5", "--monitoring"]
-    subprocess.run([made / "deploy/docker/prepare.sh", *options], check=True, capture_output=True)
+    prepare(made, *options).check_returncode()
     return made
 
 
@@ -150,9 +150,16 @@ def test_they_start_and_stop_in_order(everything: dict[str, Any]) -> None:
         }
     assert services["migrate"]["depends_on"]["postgres"]["condition"] == "service_healthy"
     assert services["nginx"]["depends_on"]["web"]["condition"] == "service_healthy"
-    # Defaults: DRAIN_SECONDS is 20, MODEL_TIMEOUT_SECONDS 120.
-    assert services["web"]["stop_grace_period"] == "1m0s"
-    assert services["worker"]["stop_grace_period"] == "2m30s"
+
+
+def test_nobody_is_killed_before_the_answers_may_be_finished(copy: Path) -> None:
+    def grace(**settings: str) -> list[str]:
+        services = resolved(copy, **settings)["services"]
+        return [services[name]["stop_grace_period"] for name in ("web", "worker")]
+
+    # A minute more than each: env.example's 20 and 120 s.
+    assert grace() == ["1m20s", "3m0s"]
+    assert grace(DRAIN_SECONDS="600", MODEL_TIMEOUT_SECONDS="900.5") == ["11m0s", "16m0.5s"]
 
 
 def test_redis_can_write_nothing(everything: dict[str, Any]) -> None:

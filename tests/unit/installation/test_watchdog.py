@@ -10,13 +10,19 @@ import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
+from unittest.mock import AsyncMock, Mock
 
 import pytest
+from celery.signals import worker_shutting_down
 
+import apps.chat.tasks  # noqa: F401  # It listens to the worker's signals.
+from apps.chat.process import ChatProcess
 from apps.chat.service_notify import READY, notify
 from deploy.systemd import watchdog
 from deploy.systemd.watchdog import Server
+from qwencam_site.celery import app
+from qwencam_site.celery_scheduler import HeartbeatScheduler
 from tests.ports import free_port
 from tests.stack import ROOT
 
@@ -75,6 +81,34 @@ def test_a_model_server_says_503_when_its_engine_is_dead(
 def test_without_a_service_manager_nothing_is_said(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
     notify(READY)
+
+
+def test_a_stop_may_take_as_long_as_answers_do(
+    manager: socket.socket, settings: Any, monkeypatch: pytest.MonkeyPatch
+):
+    """However long the settings let them take: systemd kills at TimeoutStopSec= otherwise."""
+    settings.MODEL_TIMEOUT_SECONDS = 600
+    worker_shutting_down.send(sender=None, sig="SIGTERM", how="Warm", exitcode=0)
+    assert manager.recv(100) == b"STOPPING=1\nEXTEND_TIMEOUT_USEC=630000000"
+    monkeypatch.setenv("NOTIFY_SOCKET", "/absent")
+    worker_shutting_down.send(sender=None, sig="SIGTERM", how="Warm", exitcode=0)
+
+
+async def test_a_web_servers_stop_may_take_as_long_as_its_drain(manager: socket.socket):
+    process = ChatProcess(
+        host=AsyncMock(), services=Mock(), asking=Mock(), relay=AsyncMock(), sockets=set()
+    )
+    await process.aclose(drain=300)
+    assert manager.recv(100) == b"STOPPING=1\nEXTEND_TIMEOUT_USEC=333000000"
+
+
+def test_the_scheduler_gives_a_sign_of_life(manager: socket.socket, tmp_path: Path):
+    assert app.conf.beat_scheduler.endswith("celery_scheduler:HeartbeatScheduler")
+    scheduler = HeartbeatScheduler(app, schedule_filename=str(tmp_path / "schedule"))
+    scheduler.schedule.clear()
+    assert 0 < scheduler.tick() <= 5
+    scheduler.close()
+    assert manager.recv(100) == b"READY=1\nWATCHDOG=1"
 
 
 def test_the_command_takes_the_process_and_its_watchdog_ends_with_it(
