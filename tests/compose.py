@@ -23,6 +23,17 @@ def checkout(folder: Path) -> Path:
     return folder
 
 
+def prepare(copy: Path, *options: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Run a copy's ``prepare.sh``."""
+    return subprocess.run(
+        [copy / "deploy/docker/prepare.sh", *options],
+        # None of the tester's own settings.
+        env={"PATH": os.environ["PATH"], **settings},
+        capture_output=True,
+        text=True,
+    )
+
+
 def compose(
     copy: Path,
     *arguments: str,

@@ -2,12 +2,15 @@
 # Makes what deploy/docker-compose.yml needs on this host: deploy/.env with the settings, and
 # deploy/docker/secrets/ with random secrets. What is there already stays as it is.
 #
-#   --accelerator KIND   rocm, cuda or cpu: vLLM in a container; none: elsewhere, as VLLM_BASE_URL says
+#   --accelerator KIND   rocm, cuda or cpu: vLLM in a container; none: elsewhere
 #   --model FOLDER       the model's folder, as scripts/download_model.sh leaves it (cpu: the demo model)
-#   --model-name NAME    what it is called   (the folder's name)
+#   --model-name NAME    what it is called   (MODEL_NAME, else the folder's name)
 #   --host NAME          the site's name: HTTPS by nginx (profile tls). Without: http://localhost:8000
 #   --address IP         the address that browsers reach this host at: TURN by coturn (profile turn)
 #   --monitoring         Prometheus and Grafana (profile monitoring)
+#
+# Of the environment it takes MODEL_NAME and MODEL_MAX_TOKENS, VLLM_API_KEY, and with --accelerator none
+# VLLM_BASE_URL: where the model server is   (http://127.0.0.1:8100/v1)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 # shellcheck source=scripts/lib/say.sh
@@ -32,7 +35,24 @@ done
     fail "Give --accelerator rocm, cuda, cpu or none, not '$accelerator'."
 [[ -z $host || $host =~ ^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$ ]] ||
     fail "--host must be a name such as camera.example.org, not '$host'."
-[[ -z $address || $address =~ ^[0-9]+(\.[0-9]+){3}$ || $address =~ ^[0-9a-fA-F:]+:[0-9a-fA-F:]+$ ]] ||
+# is_ipv4 TEXT
+is_ipv4() {
+    local part
+    [[ $1 =~ ^(0|[1-9][0-9]{0,2})(\.(0|[1-9][0-9]{0,2})){3}$ ]] || return 1
+    for part in ${1//./ }; do ((part <= 255)) || return 1; done
+}
+# is_ipv6 TEXT: eight groups, or fewer and one "::" for the others.
+is_ipv6() {
+    local group='[0-9a-fA-F]{1,4}' before=${1%%::*} after=${1#*::} groups
+    if [[ $1 != *::* ]]; then
+        [[ $1 =~ ^($group:){7}$group$ ]]
+        return
+    fi
+    [[ $before =~ ^($group(:$group)*)?$ && $after =~ ^($group(:$group)*)?$ ]] || return 1
+    read -ra groups <<<"${before//:/ } ${after//:/ }"
+    ((${#groups[@]} <= 7))
+}
+[[ -z $address ]] || is_ipv4 "$address" || is_ipv6 "$address" ||
     fail "--address must be an IP address such as 203.0.113.5, not '$address'."
 [[ -z $address || -n $host ]] || fail "--address needs --host: coturn speaks TLS under that name."
 if [[ -n $model ]]; then
@@ -40,6 +60,16 @@ if [[ -n $model ]]; then
     model=$(cd "$model" && pwd)
 elif [[ $accelerator == rocm || $accelerator == cuda ]]; then
     fail "Give --model FOLDER: scripts/download_model.sh fetches one."
+fi
+
+model_name=${model_name:-${MODEL_NAME:-$(basename "$model")}} # Of the demo model: none.
+[[ ${MODEL_MAX_TOKENS:-512} =~ ^([1-9][0-9]{3,8}|[6-9][0-9]{2}|5[2-9][0-9]|51[2-9])$ ]] ||
+    fail "MODEL_MAX_TOKENS must be a whole number from 512 on, not '$MODEL_MAX_TOKENS'."
+if [[ $accelerator == none ]]; then
+    [[ ${VLLM_BASE_URL:-http://x} =~ ^https?://[^/,]+[^,]*(, *https?://[^/,]+[^,]*)*$ ]] ||
+        fail "VLLM_BASE_URL must look like http://gpu-host:8100/v1, not '$VLLM_BASE_URL'."
+elif [[ -n ${VLLM_BASE_URL:-} ]]; then
+    fail "VLLM_BASE_URL is for --accelerator none: with $accelerator the model server is in a container."
 fi
 
 env_file=${ENV_FILE:-deploy/.env} secrets=${SECRETS_DIR:-deploy/docker/secrets}
@@ -57,9 +87,11 @@ secret() {
 }
 mkdir -p "$secrets"
 chmod 700 "$secrets"
-for name in DJANGO_SECRET_KEY JWT_SECRET_KEY VLLM_API_KEY TURN_SECRET database_password grafana_password; do
+for name in DJANGO_SECRET_KEY JWT_SECRET_KEY TURN_SECRET database_password grafana_password; do
     secret "$name" "$(random_text)"
 done
+# A server that is elsewhere has its own key, or none.
+secret VLLM_API_KEY "${VLLM_API_KEY:-$([[ $accelerator == none ]] || random_text)}"
 secret EMAIL_HOST_PASSWORD ''
 secret DATABASE_URL "postgres://qwencam:$(<"$secrets/database_password")@127.0.0.1:15432/qwencam"
 secret redis_password.conf "requirepass $(random_text)"
@@ -93,9 +125,12 @@ ICE_PUBLIC_ADDRESS=$address
 ENV
     if [[ $accelerator == none ]]; then
         printf '%s\n' '# Where the model server is, and what it calls the model.' \
-            'VLLM_BASE_URL=http://127.0.0.1:8100/v1' "MODEL_NAME=${model_name:-qwen2.5-vl-32b}" 'MODEL_MAX_TOKENS=8192'
+            "VLLM_BASE_URL=${VLLM_BASE_URL:-http://127.0.0.1:8100/v1}" "MODEL_NAME=${model_name:-qwen2.5-vl-32b}" \
+            "MODEL_MAX_TOKENS=${MODEL_MAX_TOKENS:-8192}"
     elif [[ -n $model ]]; then
-        printf '%s\n' "MODEL_PATH=$model" "MODEL_NAME=${model_name:-$(basename "$model")}" 'MODEL_MAX_TOKENS=8192'
+        printf '%s\n' "MODEL_PATH=$model" "MODEL_NAME=$model_name" "MODEL_MAX_TOKENS=${MODEL_MAX_TOKENS:-8192}"
+    else
+        printf '%s\n' '# The demo model.' "MODEL_NAME=${model_name:-qwencam-demo}" "MODEL_MAX_TOKENS=${MODEL_MAX_TOKENS:-4096}"
     fi
     [[ $accelerator != rocm ]] || printf '%s\n' \
         "# Who may use the GPUs: the host's groups video and render." "VIDEO_GID=$(gid video)" "RENDER_GID=$(gid render)"
@@ -112,12 +147,43 @@ ENV
     [[ -z $address ]] || printf '%s\n' \
         "ICE_SERVERS=[{\"urls\": [\"turn:$host:3478\", \"turns:$host:5349?transport=tcp\"]}]"
 }
+# differing: prints what the file that is there lacks of what is asked for now, as lines for it. What is
+# there stays where nothing else was asked for.
+differing() {
+    local line name there
+    local -A asked=([MODEL_MAX_TOKENS]=${MODEL_MAX_TOKENS:-} [VLLM_BASE_URL]=${VLLM_BASE_URL:-} [ALLOWED_HOSTS]=$host
+        [MODEL_NAME]=$model_name [LOG_FORMAT]='' [ICE_PORT_RANGE]='' [SSL_CERT_PATH]='' [SSL_KEY_PATH]='')
+    while IFS= read -r line; do
+        name=${line%%=*}
+        there=$(sed -n "s/^$name=//p" "$env_file" | tail -n 1)
+        case $name in
+        COMPOSE_FILE) [[ :$there: != *:"${line#*=}":* ]] || continue ;;
+        COMPOSE_PROFILES) line=$name=$(together "$there" "${line#*=}") ;;
+        *) [[ -z $there || -n ${asked[$name]-yes} ]] || continue ;;
+        esac
+        [[ $line == "$name=$there" || -z ${line#*=} ]] || printf '  %s\n' "$line"
+    done < <(settings | grep -E '^[A-Z_]+=')
+}
+# together LIST LIST: prints the first one, and what only the second one has.
+together() {
+    local word list=$1
+    for word in ${2//,/ }; do [[ ,$list, == *,$word,* ]] || list+=${list:+,}$word; done
+    printf '%s\n' "$list"
+}
 if [[ -e $env_file ]]; then
-    say "$env_file is there already and stays as it is."
+    lines=$(differing)
+    say "$env_file is there already and stays as it is.${lines:+ For what you ask for now it lacks:}"
+    [[ -z $lines ]] || say "$lines"
 else
     settings >"$env_file.partial"
     chmod 600 "$env_file.partial"
     mv "$env_file.partial" "$env_file"
     say "Made $env_file: read it, and change what is not yours."
+fi
+if [[ -n $address ]] && ! grep -qx "allowed-peer-ip=$address" "$secrets/turnserver.conf"; then
+    say "$secrets/turnserver.conf is there already, for another address: remove it and run this again."
+fi
+if [[ -n ${VLLM_API_KEY:-} && $VLLM_API_KEY != "$(<"$secrets/VLLM_API_KEY")" ]]; then
+    say "$secrets/VLLM_API_KEY is there already, with another key: remove it and run this again."
 fi
 say "Next: cd deploy && docker compose up -d --build"

@@ -8,7 +8,6 @@ says as well; PostgreSQL, whose image can't be had here, runs beside it.
 import asyncio
 import os
 import signal
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +21,7 @@ from redis import Redis
 
 from qwencam_site import __version__
 from tests.camera_client import CameraClient
-from tests.compose import checkout, resolved
+from tests.compose import checkout, prepare, resolved
 from tests.containers import Container, Service
 from tests.image import BuiltImage
 from tests.ports import free_port
@@ -123,9 +122,10 @@ def installation(
     (secrets / "DATABASE_URL").write_text(postgres.url)
     (secrets / "redis_password.conf").write_text(f"requirepass {REDIS_PASSWORD}\n")
     (secrets / "REDIS_URL").write_text(f"redis://:{REDIS_PASSWORD}@127.0.0.1:{redis_port}/0\n")
-    subprocess.run([copy / "deploy/docker/prepare.sh", "--accelerator", "none"], check=True)
+    model = {"VLLM_BASE_URL": stand_in.base_url, "MODEL_NAME": "stand-in"}
+    prepare(copy, "--accelerator", "none", **model).check_returncode()
     with (copy / "deploy/.env").open("a") as settings:
-        settings.write(f"PORT={port}\nVLLM_BASE_URL={stand_in.base_url}\nMODEL_NAME=stand-in\n")
+        settings.write(f"PORT={port}\n")
         settings.write(f"WORKER_METRICS_PORT={free_port()}\nDRAIN_SECONDS=60\n")
     for file in secrets.iterdir():
         file.chmod(0o444)

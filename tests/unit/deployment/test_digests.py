@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from deploy.docker.digests import Image, PinError, digest_of, pinned
-from tests.compose import COMPOSE, checkout, resolved
+from tests.compose import COMPOSE, checkout, prepare, resolved
 
 INDEX = "application/vnd.oci.image.index.v1+json"
 
@@ -156,8 +156,7 @@ def test_the_whole_project_is_pinned_by_one_command(registry: Registry, tmp_path
     # As a site with a registry of its own has it: every image by another name.
     for file in (deploy / "docker-compose.yml", *(deploy / "docker").glob("compose.*.yml")):
         file.write_text(file.read_text().replace("docker.io/", f"{registry.place}/"))
-    prepare = [deploy / "docker/prepare.sh", "--accelerator", "cpu", "--monitoring"]
-    subprocess.run(prepare, check=True, capture_output=True)
+    prepare(copy, "--accelerator", "cpu", "--monitoring").check_returncode()
     settings = (deploy / ".env").read_text()
     files = "COMPOSE_FILE=docker-compose.yml:docker/compose.cpu.yml"
     assert files in settings
@@ -184,7 +183,7 @@ def test_a_failure_leaves_what_was_pinned(registry: Registry, tmp_path: Path) ->
     deploy = copy / "deploy"
     compose_file = deploy / "docker-compose.yml"
     compose_file.write_text(compose_file.read_text().replace("docker.io/", f"{registry.place}/"))
-    subprocess.run([deploy / "docker/prepare.sh", "--accelerator", "none"], check=True)
+    prepare(copy, "--accelerator", "none").check_returncode()
     (deploy / "docker/compose.digests.yml").write_text("services: {}\n")
     registry.closed = True
     ran = subprocess.run(

@@ -1,18 +1,11 @@
 """deploy/docker/prepare.sh: settings and secrets, made once."""
 
 import stat
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.compose import checkout, resolved
-
-
-def prepare(copy: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [copy / "deploy/docker/prepare.sh", *options], capture_output=True, text=True
-    )
+from tests.compose import checkout, prepare, resolved
 
 
 @pytest.fixture
@@ -67,6 +60,84 @@ def test_coturn_gets_the_platform_s_secret(copy: Path) -> None:
     assert "realm=camera.example.org" in lines
     assert "allowed-peer-ip=203.0.113.7" in lines
     assert not [line for line in lines if "allowed-peer-ip=203.0.113.5" in line]
+
+
+def test_a_model_server_elsewhere_is_taken_from_the_environment(copy: Path) -> None:
+    server = {"VLLM_BASE_URL": "http://gpu-host:8100/v1", "MODEL_NAME": "theirs"}
+    server |= {"VLLM_API_KEY": "their-key", "MODEL_MAX_TOKENS": "6000"}
+    assert prepare(copy, "--accelerator", "none", **server).returncode == 0
+    web = resolved(copy)["services"]["web"]["environment"]
+    secret = copy / "deploy/docker/secrets/VLLM_API_KEY"
+    assert {**web, "VLLM_API_KEY": secret.read_text().strip()}.items() >= server.items()
+    assert "VLLM_API_KEY" not in web
+    again = prepare(copy, "--accelerator", "none", VLLM_API_KEY="another-key")
+    assert "VLLM_API_KEY is there already, with another key" in again.stdout
+    assert "lacks" not in again.stdout and "another-key" not in again.stdout
+
+
+def test_a_server_elsewhere_has_no_key_of_ours(copy: Path) -> None:
+    assert prepare(copy, "--accelerator", "none").returncode == 0
+    assert (copy / "deploy/docker/secrets/VLLM_API_KEY").read_text() == "\n"
+
+
+def test_a_second_run_says_what_its_options_need(copy: Path) -> None:
+    assert prepare(copy, "--accelerator", "cpu", "--monitoring").returncode == 0
+    settings = copy / "deploy/.env"
+    site = ["--accelerator", "cpu", "--host", "camera.example.org", "--address", "203.0.113.7"]
+    said = prepare(copy, *site).stdout
+    lacking = [line.strip() for line in said.splitlines() if line.startswith("  ")]
+    assert "COMPOSE_PROFILES=monitoring,tls,turn" in lacking
+    assert {"ALLOWED_HOSTS=camera.example.org,127.0.0.1", "HTTPS_ENABLED=true"} < set(lacking)
+    assert not [line for line in lacking if line.startswith(("MODEL_", "COMPOSE_FILE", "LOG_"))]
+    # Followed, it has all that it was asked for.
+    names = {line.partition("=")[0] for line in lacking}
+    kept = [
+        line for line in settings.read_text().splitlines() if line.partition("=")[0] not in names
+    ]
+    settings.write_text("\n".join([*kept, *lacking]) + "\n")
+    assert "lacks" not in prepare(copy, *site).stdout
+    assert {"nginx", "coturn", "grafana", "vllm"} < resolved(copy)["services"].keys()
+    moved = prepare(copy, *site[:-1], "203.0.113.8").stdout
+    assert "  ICE_PUBLIC_ADDRESS=203.0.113.8\n" in moved
+    assert "turnserver.conf is there already, for another address" in moved
+    assert (
+        "  COMPOSE_FILE=docker-compose.yml\n" not in prepare(copy, "--accelerator", "none").stdout
+    )
+    other = prepare(copy, "--accelerator", "cuda", "--model", str(_model(copy))).stdout
+    assert "  COMPOSE_FILE=docker-compose.yml:docker/compose.cuda.yml\n" in other
+
+
+@pytest.mark.parametrize("address", ["203.0.113.5", "2001:db8::5", "::1", "1:2:3:4:5:6:7:8"])
+def test_which_addresses_are_accepted(copy: Path, address: str) -> None:
+    options = ("--accelerator", "cpu", "--host", "camera.example.org", "--address", address)
+    assert prepare(copy, *options).returncode == 0
+    conf = copy / "deploy/docker/secrets/turnserver.conf"
+    assert f"\nallowed-peer-ip={address}\n" in conf.read_text()
+
+
+@pytest.mark.parametrize(
+    "address", ["999.1.1.1", "1.2.3", "01.2.3.4", ":", "1::2::3", "2001:db8:::5", "1:2:3:4:5:6:7"]
+)
+def test_which_addresses_are_not(copy: Path, address: str) -> None:
+    refused = prepare(copy, "--accelerator", "cpu", "--host", "a.org", "--address", address)
+    assert refused.stderr.startswith("--address must be an IP address such as 203.0.113.5, not")
+    assert not (copy / "deploy/.env").exists()
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "settings", "sentence"),
+    [
+        ("none", {"VLLM_BASE_URL": "gpu-host:8100"}, "VLLM_BASE_URL must look like http://gpu-"),
+        ("cpu", {"VLLM_BASE_URL": "http://a/v1"}, "VLLM_BASE_URL is for --accelerator none"),
+        ("cpu", {"MODEL_MAX_TOKENS": "8k"}, "MODEL_MAX_TOKENS must be a whole number from 512"),
+    ],
+)
+def test_bad_settings_are_one_sentence(
+    copy: Path, accelerator: str, settings: dict[str, str], sentence: str
+) -> None:
+    refused = prepare(copy, "--accelerator", accelerator, **settings)
+    assert refused.stderr.startswith(sentence) and refused.stderr.count("\n") == 1
+    assert not (copy / "deploy/docker/secrets").exists()
 
 
 @pytest.mark.parametrize(
