@@ -16,17 +16,19 @@
 #                          Python environment that has vLLM. Not given: what the host's GPU needs
 #   --environment DIR      a Python environment that has what requirements.txt names, instead of a new one
 #   --public-url URL       where browsers find it (http://localhost:8000)
-#   --web-ports A,B        one web server on each of these ports of 127.0.0.1 (8000)
+#   --web-ports A,B        one web server on each of these ports of 127.0.0.1, 1024 or more (8000)
 #   --health-seconds N     longest wait for /health (900)
 #   --dry-run              print each step and command, change nothing
 #
-# DATABASE_URL, REDIS_URL, VLLM_BASE_URL, VLLM_API_KEY, VLLM_PORT, TURN_SECRET and EMAIL_HOST_PASSWORD
-# are taken from the environment at the first installation; without them there is SQLite in
-# /var/lib/qwencam, and a Redis of its own.
+# DATABASE_URL, REDIS_URL, VLLM_BASE_URL, VLLM_API_KEY, TURN_SECRET and EMAIL_HOST_PASSWORD are taken from
+# the environment, and given again replace what is there; without them there is SQLite in
+# /var/lib/qwencam, and a Redis of its own. At the first installation VLLM_PORT, MODEL_NAME,
+# MODEL_MAX_TOKENS, MODEL_DTYPE, TENSOR_PARALLEL_SIZE and GPU_MEMORY_UTILIZATION as well; later they are
+# changed in /etc/qwencam/qwencam.env.
 set -euo pipefail
 umask 022 # The services read what is installed here, whatever root's own umask is.
 SOURCE=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-for part in scripts/lib/{say,preflight,environments,redis} deploy/install/{steps,options,settings,release,services,database,removal}; do
+for part in scripts/lib/{say,preflight,environments,redis} deploy/install/{steps,options,request,settings,release,services,database,removal}; do
     # shellcheck source=/dev/null
     source "$SOURCE/$part.sh"
 done
@@ -34,6 +36,7 @@ done
 read_options "$@"
 check_host
 [[ -z $ARCHIVE ]] || install_from_archive "$@"
+check_request
 take_lock
 case $ACTION in
     install) install_platform ;;

@@ -63,6 +63,19 @@ class Installation:
     def main_pid(self, unit: str) -> int:
         return int(self.host.property(unit, "MainPID"))
 
+    def override(self, unit: str, setting: str) -> None:
+        """Set one thing of a service otherwise than as shipped."""
+        folder = f"/etc/systemd/system/{unit}.service.d"
+        lines = f"[Service]\\n{setting}\\n"
+        self.host.run("sh", "-c", f"mkdir {folder} && printf '{lines}' >{folder}/test.conf")
+        self.host.run("systemctl", "daemon-reload")
+
+    def as_shipped(self, *units: str) -> None:
+        """Take back what was overridden."""
+        for unit in units:
+            self.host.run("rm", "-r", f"/etc/systemd/system/{unit}.service.d")
+        self.host.run("systemctl", "daemon-reload")
+
     def wait_for(self, condition: Callable[[], bool], *, what: str, patience: float = 120) -> None:
         deadline = time.monotonic() + patience
         while not condition():

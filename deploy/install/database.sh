@@ -5,6 +5,10 @@
 UPGRADE_NOTE=$SETTINGS/upgrade-under-way
 SETTINGS_BEFORE=$SETTINGS/.qwencam.env.before-upgrade
 BACKUP=
+# Of the release that is upgraded: what --web-ports and --vllm may have changed.
+WEB_PORTS_BEFORE=
+VLLM_BEFORE=
+MODEL_CHANGED=false # Do the model server's settings change?
 # shellcheck disable=SC2034  # finish asks.
 SETTINGS_CHANGED=false
 
@@ -23,19 +27,20 @@ new_backup() {
 }
 
 install_platform() {
-    local before
-    choose_vllm
+    local before=''
     end_cut_off_upgrade
     name_release
     [[ ! -L $CURRENT || $(current_release) == "$RELEASE" ]] ||
         fail "$(basename "$(current_release)") is installed in $PREFIX: --upgrade goes on to $(basename "$RELEASE")."
     check_model_fits
-    before=$(cksum "$SETTINGS/qwencam.env" 2>/dev/null) || before=
+    [[ ! -e $SETTINGS/qwencam.env ]] || before=$(settings_sum)
     make_users
-    write_secrets
-    write_settings
     write_installation
     prepare_release
+    check_stores
+    write_secrets
+    write_settings
+    prepare_redis
     download_model
     step "Units in $UNITS"
     install_units "$RELEASE"
@@ -45,7 +50,7 @@ install_platform() {
     [[ $DRY_RUN == false ]] || say "$OPERATOR"
     link_current "$RELEASE"
     enable_units
-    if [[ -n $before && $before != "$(cksum "$SETTINGS/qwencam.env")" ]]; then
+    if [[ -n $before && $before != "$(settings_sum)" ]]; then
         step "Restart with the new settings"
         run systemctl try-restart 'qwen-webrtc@*.service' qwen-worker.service qwen-beat.service qwen-vllm.service
     fi
@@ -72,7 +77,6 @@ tell_what_remains() {
 
 upgrade() {
     local old needed
-    choose_vllm
     end_cut_off_upgrade
     name_release
     old=$(current_release)
@@ -80,14 +84,18 @@ upgrade() {
         say "$(basename "$RELEASE") is installed already: nothing to upgrade."
         return
     fi
+    check_model_fits
     make_users
     prepare_release
+    prepare_redis
     download_model
     # Whatever was well before must be well afterwards.
-    needed=$([[ $DRY_RUN == true ]] || health list)
+    needed=$([[ $DRY_RUN == true ]] || WEB_PORTS='' health list)
     write "$SETTINGS_BEFORE" 0644 <"$SETTINGS/qwencam.env"
     SETTINGS_CHANGED=$([[ $DRY_RUN == true ]] && echo false || echo true)
     write_settings
+    WEB_PORTS_BEFORE=$(enabled_ports) VLLM_BEFORE=${INSTALLED_VLLM:-$VLLM}
+    ! model_settings_changed || MODEL_CHANGED=true
     step "Do the settings suit $(basename "$RELEASE")?"
     manage "$RELEASE" check || fail "They don't: see above. Nothing has changed."
     note_upgrade "$old"
@@ -113,24 +121,34 @@ upgrade() {
 
 # note_upgrade OLD [BACKUP]: what the next call needs to know if this one is cut off. The backup is
 # named only from when the database changes until it is as it was.
-note_upgrade() { printf '%s\n' "GO_BACK_TO=$1" "BACKUP=${2:-}" | write "$UPGRADE_NOTE" 0600; }
+note_upgrade() {
+    printf '%s\n' "GO_BACK_TO=$1" "BACKUP=${2:-}" "WEB_PORTS_BEFORE=$WEB_PORTS_BEFORE" "VLLM_BEFORE=$VLLM_BEFORE" \
+        "WEB_PORTS_AFTER=$WEB_PORTS" "VLLM_AFTER=$VLLM" "ENVIRONMENT_AFTER=$ENVIRONMENT" | write "$UPGRADE_NOTE" 0600
+}
+
+# model_settings_changed: is the model server told something else than before the upgrade?
+model_settings_changed() {
+    [[ -e $SETTINGS_BEFORE ]] || return 1
+    local lines='^(MODEL_|VLLM_[^B]|GPU_MEMORY|TENSOR_|FRAME_MAX_EDGE)' # VLLM_BASE_URL is the platform's.
+    [[ $(grep -E "$lines" "$SETTINGS_BEFORE") != "$(grep -E "$lines" "$SETTINGS/qwencam.env")" ]]
+}
 
 settings_as_before() { [[ ! -e $SETTINGS_BEFORE ]] || mv -T "$SETTINGS_BEFORE" "$SETTINGS/qwencam.env"; }
 
 # switch_to RELEASE FROM: the services of that release, the model server only if it is another.
 switch_to() {
     link_current "$1" && install_units "$1" && enable_units || return
-    if [[ $VLLM != none && $(vllm_parts "$1") != "$(vllm_parts "$2")" ]]; then
+    if [[ $VLLM != none ]] && { [[ $MODEL_CHANGED == true ]] || [[ $(vllm_parts "$1") != "$(vllm_parts "$2")" ]]; }; then
         step "Restart the model server: it has changed"
         run systemctl restart qwen-vllm.service || return
     fi
     start_services
 }
 
-# go_back: the release before, and the database as it was when that one stopped. What has been written
-# since is in a backup of its own.
+# go_back: the release before with its web servers and its model server, and the database as it was when
+# that one stopped. What has been written since is in a backup of its own.
 go_back() {
-    local failed present=
+    local failed present='' WEB_PORTS=${WEB_PORTS_BEFORE:-$WEB_PORTS} VLLM=${VLLM_BEFORE:-$VLLM}
     step "Go back to $(basename "$GO_BACK_TO")"
     failed=$(current_release)
     stop_services || return
@@ -156,7 +174,7 @@ go_back() {
 
 # end_cut_off_upgrade: to its end where the new release is there and well, else back.
 end_cut_off_upgrade() {
-    local name value old='' backup='' current
+    local name value old='' backup='' current WEB_PORTS_AFTER='' VLLM_AFTER='' ENVIRONMENT_AFTER=''
     [[ -e $UPGRADE_NOTE || -e $SETTINGS_BEFORE ]] || return 0
     if [[ $DRY_RUN == true ]]; then
         say "An upgrade was cut off: it would be ended first, or gone back from where it is not well."
@@ -167,17 +185,22 @@ end_cut_off_upgrade() {
         return
     fi
     while IFS='=' read -r name value; do
-        case $name in GO_BACK_TO) old=$value ;; BACKUP) backup=$value ;; esac
+        case $name in
+            GO_BACK_TO) old=$value ;;
+            BACKUP) backup=$value ;;
+            WEB_PORTS_BEFORE | VLLM_BEFORE | WEB_PORTS_AFTER | VLLM_AFTER | ENVIRONMENT_AFTER) printf -v "$name" %s "$value" ;;
+        esac
     done <"$UPGRADE_NOTE"
+    ! model_settings_changed || MODEL_CHANGED=true
     [[ -d $old ]] ||
         fail "$UPGRADE_NOTE names no release to go back to: see that $CURRENT is the one you want, and remove that file."
     current=$(current_release)
     # Without a backup the database is the old release's again.
     if [[ $current != "$old" && -d $current && -e $backup ]]; then
         step "End the upgrade to $(basename "$current"), which was cut off"
-        if manage "$current" migrate --verbosity 0 && switch_to "$current" "$old" &&
-            health wait --need database,redis,workers --seconds "$HEALTH_SECONDS"; then
+        if end_upgrade "$current" "$old"; then
             rm -f "$UPGRADE_NOTE" "$SETTINGS_BEFORE"
+            read_installation
             say "Upgraded to $(basename "$current"). The database as it was: $backup"
             return
         fi
@@ -188,6 +211,13 @@ end_cut_off_upgrade() {
         GO_BACK_TO= # Once is enough.
         fail "An upgrade was cut off, and going back failed: see above."
     fi
+}
+
+# end_upgrade RELEASE FROM: as it was asked for.
+end_upgrade() {
+    local WEB_PORTS=${WEB_PORTS_AFTER:-} VLLM=${VLLM_AFTER:-$VLLM} ENVIRONMENT=${ENVIRONMENT_AFTER:-$ENVIRONMENT}
+    manage "$1" migrate --verbosity 0 && switch_to "$1" "$2" &&
+        health wait --need database,redis,workers --seconds "$HEALTH_SECONDS" && write_installation
 }
 
 backup() {

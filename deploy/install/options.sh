@@ -1,4 +1,4 @@
-# The command line, and whether this host can do what it asks for.
+# The command line and what it may say; whether this host can do it. All of it before the first step.
 # shellcheck shell=bash
 # shellcheck disable=SC2034  # Used in the other parts.
 
@@ -8,19 +8,23 @@ DATA=/var/lib/qwencam
 usage() { sed -n '2,/^set -e/{/^set -e/d;s/^# \{0,1\}//;p}' "$SOURCE/deploy/install.sh"; }
 
 read_options() {
-    ACTION=install DRY_RUN=false PURGE=false ARCHIVE='' PREFIX='' MODEL='' VLLM='' ENVIRONMENT=''
+    ACTION=install DRY_RUN=false PURGE=false ARCHIVE='' PREFIX='' MODEL='' VLLM_OPTION='' ENVIRONMENT_OPTION=''
     PUBLIC_URL_OPTION='' WEB_PORTS='' HEALTH_SECONDS=900 BACKUP_FILE=''
+    local seen=()
     while (($#)); do
         case $1 in
             --dry-run) DRY_RUN=true ;;
-            --upgrade | --backup | --uninstall) ACTION=${1#--} ;;
             --purge) PURGE=true ;;
+            --upgrade | --backup | --uninstall) choose_action "${1#--}" ;;
             -h | --help)
                 usage
                 exit 0
                 ;;
             --restore | --prefix | --from | --model | --vllm | --environment | --public-url | --web-ports | --health-seconds)
-                (($# > 1)) || fail "$1 needs a value: see --help."
+                [[ -n ${2:-} && $2 != --* ]] || fail "$1 needs a value: see --help."
+                [[ " ${seen[*]} " != *" $1 "* ]] || fail "$1 is given twice: give it once."
+                seen+=("$1")
+                [[ $1 != --restore ]] || choose_action restore
                 option "$1" "$2"
                 shift
                 ;;
@@ -29,12 +33,34 @@ read_options() {
         shift
     done
     [[ $PURGE == false || $ACTION == uninstall ]] || fail "--purge goes with --uninstall only."
+    check_they_go_together "${seen[@]}"
     read_installation
 }
 
+# choose_action NAME: one call does one thing.
+choose_action() {
+    [[ $ACTION == install || $ACTION == "$1" ]] ||
+        fail "--$ACTION and --$1 are two different actions: give one of --upgrade, --backup, --restore and --uninstall."
+    ACTION=$1
+}
+
+# check_they_go_together OPTION...: what an action would not look at is a mistake.
+check_they_go_together() {
+    local name
+    [[ $ACTION != install && $ACTION != upgrade ]] || return 0
+    for name; do
+        case $name,$ACTION in
+            --prefix,* | --restore,restore | --health-seconds,restore) ;;
+            --health-seconds,*) fail "$name goes with installing, --upgrade and --restore, not with --$ACTION." ;;
+            *) fail "$name goes with installing and --upgrade, not with --$ACTION." ;;
+        esac
+    done
+}
+
 option() {
+    local port
     case $1 in
-        --restore) ACTION=restore BACKUP_FILE=$(realpath -ms "$2") ;;
+        --restore) BACKUP_FILE=$(realpath -ms "$2") ;;
         --prefix) PREFIX=$(readlink -m "$2") ;;
         --from) ARCHIVE=$(readlink -m "$2") ;;
         --model)
@@ -42,23 +68,38 @@ option() {
                 fail "--model must be a known name such as qwen2.5-vl-32b, a folder that begins with /, or demo, not '$2'."
             MODEL=$2
             ;;
-        --vllm) VLLM=$2 ;;
-        --environment) ENVIRONMENT=$(readlink -m "$2") ;;
+        --vllm)
+            [[ $2 == /* || $2 =~ ^(cpu|cuda|rocm|none)$ ]] ||
+                fail "--vllm must be cpu, cuda, rocm, none or a folder that begins with /, not '$2'."
+            VLLM_OPTION=$2
+            ;;
+        --environment) ENVIRONMENT_OPTION=$(readlink -m "$2") ;;
         --public-url)
             [[ $2 =~ ^https?://[A-Za-z0-9.-]+(:[0-9]+)?$ || $2 =~ ^https?://\[[0-9a-fA-F:]+\](:[0-9]+)?$ ]] ||
                 fail "--public-url must look like https://camera.example.org, not '$2'."
+            port=${BASH_REMATCH[1]#:}
+            [[ -z $port ]] || is_port "$port" || fail "--public-url must have a port from 1 to 65535, not '$port'."
             PUBLIC_URL_OPTION=$2
             ;;
-        --web-ports)
-            [[ $2 =~ ^[1-9][0-9]{0,4}(,[1-9][0-9]{0,4})*$ ]] ||
-                fail "--web-ports must be ports such as 8000,8001, not '$2'."
-            WEB_PORTS=${2//,/ }
-            ;;
+        --web-ports) read_web_ports "$2" ;;
         --health-seconds)
             [[ $2 =~ ^[1-9][0-9]{0,4}$ ]] || fail "--health-seconds must be a number of seconds, not '$2'."
             HEALTH_SECONDS=$2
             ;;
     esac
+}
+
+is_port() { [[ $1 =~ ^[1-9][0-9]{0,4}$ ]] && (($1 <= 65535)); }
+
+read_web_ports() {
+    local port
+    [[ $1 =~ ^[^,]+(,[^,]+)*$ ]] || fail "--web-ports must be ports such as 8000,8001, not '$1'."
+    for port in ${1//,/ }; do
+        is_port "$port" || fail "--web-ports must be ports such as 8000,8001, not '$1'."
+        ((port >= 1024)) || fail "--web-ports must be 1024 or more, not $port: the services have no right to lower ones."
+        [[ " $WEB_PORTS " != *" $port "* ]] || fail "--web-ports names $port twice."
+        WEB_PORTS=${WEB_PORTS:+$WEB_PORTS }$port
+    done
 }
 
 # read_installation: what an earlier installation has left in /etc/qwencam/installation.
@@ -75,7 +116,7 @@ read_installation() {
     PREFIX=${given:-${INSTALLED_PREFIX:-/opt/qwencam}}
     [[ -z $INSTALLED_PREFIX || $PREFIX == "$INSTALLED_PREFIX" ]] ||
         fail "QwenCam is installed in $INSTALLED_PREFIX: uninstall it first, or leave --prefix out."
-    VLLM=${VLLM:-$INSTALLED_VLLM} ENVIRONMENT=${ENVIRONMENT:-$INSTALLED_ENVIRONMENT}
+    VLLM=${VLLM_OPTION:-$INSTALLED_VLLM} ENVIRONMENT=${ENVIRONMENT_OPTION:-$INSTALLED_ENVIRONMENT}
     CURRENT=$PREFIX/current
 }
 

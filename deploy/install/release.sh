@@ -104,8 +104,6 @@ prepare_environments() {
     local vllm_lock
     if [[ -n $ENVIRONMENT ]]; then
         step "The platform's environment: $ENVIRONMENT"
-        "$ENVIRONMENT/bin/python" -P -c 'import aiortc, celery, daphne, django' 2>/dev/null ||
-            fail "--environment has no Python that imports what requirements.txt names: $ENVIRONMENT."
         run ln -sfn "$ENVIRONMENT" "$RELEASE/.venv"
     else
         step "The platform's environment in $PREFIX/environments"
@@ -116,17 +114,14 @@ prepare_environments() {
         none) ;;
         /*)
             step "vLLM's environment: $VLLM"
-            [[ -x $VLLM/bin/python ]] || fail "--vllm names a folder without bin/python: $VLLM."
             run ln -sfn "$VLLM" "$RELEASE/.venv-vllm"
             ;;
-        cpu | cuda | rocm)
+        *)
             vllm_lock=$SOURCE/deploy/requirements/vllm-$VLLM.txt
             step "vLLM's environment ($VLLM) in $PREFIX/environments"
             part "pip installs $vllm_lock" vllm_environment "$(stamp_of "$vllm_lock")"
             ;;
-        *) fail "--vllm must be cpu, cuda, rocm, none or a folder, not '$VLLM'." ;;
     esac
-    [[ ! -e $SETTINGS/secrets/redis.conf || -x $PREFIX/bin/redis-server ]] || part "copy redis-server to $PREFIX/bin" copy_redis
 }
 
 # The parts in scripts/lib build the environment that VENV names, with the lock of the release.
@@ -152,20 +147,44 @@ vllm_environment() {
     ln -sfn "$VENV_VLLM" .venv-vllm
 }
 
-# copy_redis: the system's or the one in the environment, at a path that outlives both.
+# prepare_redis: the system's server or the one in the environment, at a path that outlives both.
+prepare_redis() {
+    [[ $OWN_REDIS == true || -e $SETTINGS/secrets/redis.conf ]] || return 0
+    [[ -x $PREFIX/bin/redis-server ]] || part "copy redis-server to $PREFIX/bin" copy_redis
+}
+
 copy_redis() {
     # shellcheck disable=SC2034  # find_redis_server's.
     VENV=$RELEASE/.venv
     install -D -m 0755 "$(find_redis_server)" "$PREFIX/bin/redis-server"
 }
 
-# check_model_fits: before anything is downloaded; changes nothing, so a dry run does it too.
+# check_stores: the database and the Redis that are to be used, before they are written down.
+check_stores() {
+    step "Can the database and the Redis be used?"
+    part "ask them" ask_stores || fail "Mend that, or give another DATABASE_URL or REDIS_URL, and run this again: nothing was written down."
+}
+
+# ask_stores: a Redis of our own is not running yet.
+ask_stores() {
+    (
+        cd "$RELEASE" || exit
+        export DATABASE_URL=${DATABASE_URL:-$(secret DATABASE_URL)} REDIS_URL=${REDIS_URL:-} HOME=$DATA
+        DATABASE_URL=${DATABASE_URL:-$(own_database)}
+        as_services .venv/bin/python -m deploy.install.stores
+    )
+}
+
+# check_model_fits: before anything is downloaded, with the settings that it is to be served with;
+# changes nothing, so a dry run does it too.
 check_model_fits() {
+    local lines
     case $MODEL in '' | demo) return ;; esac
-    [[ $VLLM != none ]] || return 0
     need_python
     step "Does this host suit $MODEL?"
-    PYTHON=$(service_python) bash "$SOURCE/scripts/check_hardware.sh" --model "$MODEL" --disk /var/lib ||
+    mapfile -t lines < <(grep -E '^[A-Z_]+=' "$SCRATCH/settings")
+    env "${lines[@]}" PYTHON="$(service_python)" \
+        bash "$SOURCE/scripts/check_hardware.sh" --model "$MODEL" --disk /var/lib ||
         fail "It does not: mend what is named above, or choose another --model."
 }
 
@@ -188,14 +207,7 @@ as_model_server() {
 download_model() {
     local folder=/var/lib/qwen-vllm/models/$MODEL
     case $MODEL in
-        '' | demo) return ;;
-        /*)
-            [[ -f $MODEL/config.json ]] || fail "--model names a folder without a checkpoint: $MODEL/config.json is missing."
-            case $(readlink -f "$MODEL") in
-                /root/* | /home/*) fail "The model server can't see $MODEL: move it to /var/lib/qwen-vllm/models or /srv." ;;
-            esac
-            return
-            ;;
+        '' | demo | /*) return ;;
     esac
     [[ -x $RELEASE/scripts/download_model.sh || $DRY_RUN == true ]] || fail "Models are not downloaded by this release: give a folder with --model."
     step "Model $MODEL in $folder"
@@ -205,23 +217,6 @@ download_model() {
     fi
     run as_model_server env -u HF_TOKEN_FILE PYTHONPATH="$RELEASE" \
         "$RELEASE/.venv-download/bin/python" -P -m deploy.models.download "$MODEL" --to "$folder"
-}
-
-# choose_vllm: by the host's GPU, where --vllm is not given.
-choose_vllm() {
-    if [[ -n $VLLM ]]; then
-        :
-    elif [[ -n ${VLLM_BASE_URL:-} ]]; then
-        VLLM=none
-    elif [[ -e /dev/kfd ]]; then
-        VLLM=rocm
-    elif [[ -e /dev/nvidiactl ]]; then
-        VLLM=cuda
-    else
-        VLLM=cpu
-    fi
-    [[ $VLLM == none || -n $MODEL || -e $SETTINGS/qwencam.env ]] ||
-        fail "Say which model to serve: --model qwen2.5-vl-32b on a large GPU, --model demo to try it out, or VLLM_BASE_URL for a server there is."
 }
 
 # remove_old_releases: all but the current one and the one before it.

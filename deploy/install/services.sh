@@ -27,17 +27,25 @@ install_units() {
     run systemctl daemon-reload
 }
 
-# web_units: prints the web servers that are enabled, or those that --web-ports asks for.
-web_units() {
-    local port
+# web_ports: prints the ports of the web servers that --web-ports asks for, or of those there are.
+web_ports() {
     if [[ -n $WEB_PORTS ]]; then
-        for port in $WEB_PORTS; do printf 'qwen-webrtc@%s.service\n' "$port"; done
+        printf '%s\n' "$WEB_PORTS"
     else
-        enabled_web_units | grep . || printf 'qwen-webrtc@8000.service\n'
+        enabled_ports | grep . || printf '8000\n'
     fi
 }
 
-enabled_web_units() { find "$UNITS/qwencam.target.wants" -name 'qwen-webrtc@*' -printf '%f\n' 2>/dev/null | sort; }
+web_units() {
+    local port
+    for port in $(web_ports); do printf 'qwen-webrtc@%s.service\n' "$port"; done
+}
+
+enabled_web_units() {
+    { find "$UNITS/qwencam.target.wants" -name 'qwen-webrtc@*' -printf '%f\n' 2>/dev/null || true; } | sort
+}
+
+enabled_ports() { enabled_web_units | sed -E 's/.*@([0-9]+)[.].*/\1/' | paste -sd ' '; }
 
 model_and_redis() {
     [[ $VLLM == none ]] || printf 'qwen-vllm.service\n'
@@ -49,8 +57,9 @@ enable_units() {
     step "Services start with the host"
     mapfile -t units < <(model_and_redis; web_units)
     for unit in $(enabled_web_units); do
-        [[ " ${units[*]} " == *" $unit "* ]] || run systemctl disable --now "$unit"
+        [[ " ${units[*]} " == *" $unit "* ]] || run systemctl disable -q --now "$unit"
     done
+    [[ $VLLM != none || ! -e $UNITS/qwencam.target.wants/qwen-vllm.service ]] || run systemctl disable -q --now qwen-vllm.service
     run systemctl enable -q qwencam.target qwen-worker.service qwen-beat.service "${units[@]}"
 }
 

@@ -13,6 +13,23 @@ keep_secret() {
     printf '%s\n' "$2" | write "$file" 0600
 }
 
+# give_secret NAME DEFAULT: what this call's environment says, in place of what is there.
+give_secret() {
+    if [[ -z ${!1:-} ]]; then
+        keep_secret "$1" "$2"
+    else
+        printf '%s\n' "${!1}" | write "$SETTINGS/secrets/$1" 0600
+    fi
+}
+
+# secret NAME: prints what is there, nothing without one.
+secret() { cat "$SETTINGS/secrets/$1" 2>/dev/null || true; }
+
+own_database() { printf 'sqlite:///%s/db.sqlite3\n' "$DATA"; }
+
+# settings_sum: changes with any setting and any secret.
+settings_sum() { cat "$SETTINGS/qwencam.env" "$SETTINGS"/secrets/* 2>/dev/null | cksum; }
+
 # setting NAME: prints what qwencam.env says, nothing without one.
 setting() { sed -n "s/^$1=//p" "$SETTINGS/qwencam.env" 2>/dev/null | tail -n 1; }
 
@@ -38,13 +55,13 @@ with_settings() {
 
 # write_secrets: keys and passwords are made here; what the environment gives is taken.
 write_secrets() {
-    local name password port
+    local password port
     step "Secrets in $SETTINGS/secrets"
     keep_secret DJANGO_SECRET_KEY "$(random_text)"
     keep_secret JWT_SECRET_KEY "$(random_text)"
-    keep_secret DATABASE_URL "${DATABASE_URL:-sqlite:///$DATA/db.sqlite3}"
+    give_secret DATABASE_URL "$(own_database)"
     if [[ -z ${REDIS_URL:-} && ! -s $SETTINGS/secrets/REDIS_URL ]]; then
-        password=$(random_text) port=$(free_port)
+        password=$(random_text) port=$(port_of_ours $((10000 + RANDOM % 20000)))
         write_redis_conf "$SCRATCH/redis.conf" "$port" "$password"
         sed -i 's|^dir .*|dir /run/qwen-redis|' "$SCRATCH/redis.conf"
         write "$SETTINGS/secrets/redis.conf" 0600 <"$SCRATCH/redis.conf"
@@ -52,25 +69,31 @@ write_secrets() {
         # shellcheck disable=SC2034  # model_and_redis asks.
         OWN_REDIS=true
     fi
-    keep_secret REDIS_URL "${REDIS_URL:-}"
-    [[ -n ${VLLM_API_KEY:-} || $VLLM == none ]] || VLLM_API_KEY=$(random_text)
-    for name in VLLM_API_KEY TURN_SECRET EMAIL_HOST_PASSWORD; do
-        keep_secret "$name" "${!name:-}"
-    done
+    give_secret REDIS_URL ''
+    give_secret VLLM_API_KEY "$([[ $VLLM == none ]] || random_text)"
+    give_secret TURN_SECRET ''
+    give_secret EMAIL_HOST_PASSWORD ''
 }
 
-# write_settings: at first from the example; later only what an option of this call says.
-write_settings() {
+# plan_settings: what qwencam.env is to say, in SCRATCH/settings. At first from the example; later as it
+# is, but for what this call says.
+plan_settings() {
     local base=$SETTINGS/qwencam.env name url=$PUBLIC_URL_OPTION tls=false host port model=()
-    step "Settings in $SETTINGS/qwencam.env"
     if [[ ! -e $base ]]; then
-        url=${url:-http://localhost:${WEB_PORTS%% *}}
+        port=$(web_ports) url=${url:-http://localhost:${port%% *}}
         base=$SCRATCH/example
         # Secrets have files of their own.
         grep -vE "^($(IFS='|' && echo "${SECRETS[*]}"))=" "$SOURCE/deploy/production.env.example" >"$base"
-        port=${VLLM_PORT:-$(free_port 8100)}
-        model+=("VLLM_PORT=$port" "VLLM_BASE_URL=${VLLM_BASE_URL:-http://127.0.0.1:$port/v1}")
-        for name in MODEL_NAME MODEL_MAX_TOKENS; do [[ -z ${!name:-} ]] || model+=("$name=${!name}"); done
+        VLLM_PORT=${VLLM_PORT:-$(port_of_ours 8100)} # Once: what is free may change.
+        model+=("VLLM_PORT=$VLLM_PORT" "VLLM_BASE_URL=http://127.0.0.1:$VLLM_PORT/v1")
+        for name in MODEL_NAME MODEL_MAX_TOKENS MODEL_DTYPE TENSOR_PARALLEL_SIZE GPU_MEMORY_UTILIZATION; do
+            [[ -z ${!name:-} ]] || model+=("$name=${!name}")
+        done
+    fi
+    if [[ -n ${VLLM_BASE_URL:-} ]]; then
+        model+=("VLLM_BASE_URL=$VLLM_BASE_URL")
+    elif vllm_changes && [[ $INSTALLED_VLLM == none ]]; then
+        model+=("VLLM_BASE_URL=http://127.0.0.1:$(setting VLLM_PORT)/v1")
     fi
     mapfile -t -O "${#model[@]}" model < <(model_settings)
     if [[ -n $url ]]; then
@@ -80,7 +103,23 @@ write_settings() {
         model+=("PUBLIC_URL=$url" "ALLOWED_HOSTS=$host,localhost,127.0.0.1" "CSRF_TRUSTED_ORIGINS=$url"
             "HTTPS_ENABLED=$tls" "BEHIND_PROXY=$tls" "PROXY_HEADERS=$tls")
     fi
-    with_settings "$base" "${model[@]}" | write "$SETTINGS/qwencam.env" 0644
+    with_settings "$base" "${model[@]}" >"$SCRATCH/settings"
+}
+
+# planned NAME: prints what qwencam.env is to say.
+planned() { sed -n "s/^$1=//p" "$SCRATCH/settings" 2>/dev/null | tail -n 1; }
+
+# own_server: prints where our own model server is to be.
+own_server() { printf 'http://127.0.0.1:%s/v1\n' "$(planned VLLM_PORT)"; }
+
+# vllm_changes: is there another one installed than this call asks for?
+vllm_changes() { [[ -n $INSTALLED_VLLM && $VLLM != "$INSTALLED_VLLM" ]]; }
+
+# write_settings: planned anew, since an upgrade that was cut off may have been ended meanwhile.
+write_settings() {
+    step "Settings in $SETTINGS/qwencam.env"
+    plan_settings
+    write "$SETTINGS/qwencam.env" 0644 <"$SCRATCH/settings"
 }
 
 # model_settings: what --model says, as settings.

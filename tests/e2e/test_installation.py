@@ -37,6 +37,7 @@ PICTURE = picture("red circle middle", width=320, height=240)
 QUESTION = "What do you see?"
 UNITS = ("qwen-redis", "qwen-beat", "qwen-worker", "qwen-vllm")
 DATABASE_PASSWORD = "a-database-password"
+LARGE = ("--model", "qwen2.5-vl-32b", "--dry-run")
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +78,7 @@ async def camera(installation: Installation) -> AsyncIterator[CameraClient]:
 
 def test_a_dry_run_changes_nothing(installation: Installation, empty: set[str]):
     """Of a checkout; all that follows is of a folder without Git, as an unpacked release is."""
-    options = (*OPTIONS, "--web-ports", "8000", "--dry-run")
+    options = (*OPTIONS, "--web-ports", str(installation.ports[0]), "--dry-run")
     output = installation.host.run("/srv/checkout/deploy/install.sh", *options).stdout
     assert "write /etc/systemd/system/qwen-webrtc@.service" in output
     for step in ("manage.sh migrate", "manage.sh create_operator", "qwen-redis.service"):
@@ -96,14 +97,15 @@ def test_what_cannot_be_installed(installation: Installation):
         (("--vllm", "/srv/vllm"), "Say which model to serve"),
         (("--upgrade",), "is not installed"),
         (("--restore", "/etc/passwd"), "is not installed"),
-        (("--web-ports", "http"), "must be ports such as"),
         (("--public-url", "camera.example.org"), "must look like https://"),
-        (("--purge",), "goes with --uninstall"),
-        (("--model",), "needs a value"),
-        (("--model", "Qwen/Another"), "--model must be a known name"),
-        (("--nonsense",), "Unknown option '--nonsense'"),
+        (("--upgrade", "--uninstall"), "are two different actions"),
+        (("--model", "demo", "--web-ports", "8200"), "it is that of the worker"),
+        (("--vllm", "none"), "--vllm none starts no model server"),
         # Whether it fits depends on the machine that this runs on.
-        (("--model", "qwen2.5-vl-32b", "--dry-run"), "» Does this host suit qwen2.5-vl-32b?"),
+        (
+            (*LARGE, "--web-ports", str(installation.ports[0])),
+            "» Does this host suit qwen2.5-vl-32b?",
+        ),
     ):
         done = installation.host.run("/srv/source/deploy/install.sh", *arguments, check=False)
         assert problem in done.stdout, (arguments, done.stdout)
@@ -111,6 +113,13 @@ def test_what_cannot_be_installed(installation: Installation):
 
 
 def test_installing(installation: Installation):
+    """After a first try with the wrong database, of which nothing is kept."""
+    right = installation.database_url
+    installation.database_url = f"postgres://postgres:{DATABASE_PASSWORD}@127.0.0.1:1/postgres"
+    refused = installation.first(check=False)
+    assert "DATABASE_URL can't be used: connection failed" in refused, refused
+    assert DATABASE_PASSWORD not in refused
+    installation.database_url = right
     installation.output = installation.first()
     assert "the same command again" not in installation.output
     assert installation.healthy()
@@ -198,12 +207,9 @@ async def test_each_unit_that_is_killed_comes_back(installation: Installation):
 def test_what_hangs_is_restarted(installation: Installation):
     """By the watchdog, which is given ten seconds here instead of a minute."""
     host = installation.host
-    units = ("qwen-worker", installation.web_units[0])
+    units = ("qwen-worker", "qwen-beat", installation.web_units[0])
     for unit in units:
-        folder = f"/etc/systemd/system/{unit}.service.d"
-        host.run("mkdir", folder)
-        host.run("sh", "-c", f"printf '[Service]\\nWatchdogSec=10\\n' > {folder}/soon.conf")
-    host.run("systemctl", "daemon-reload")
+        installation.override(unit, "WatchdogSec=10")
     host.run("systemctl", "restart", *units)
     hung = {unit: installation.main_pid(unit) for unit in units}
     for pid in hung.values():
@@ -214,8 +220,7 @@ def test_what_hangs_is_restarted(installation: Installation):
             what=f"{unit} hangs.",
         )
         assert "Watchdog timeout" in host.run("journalctl", "-u", unit, "-o", "cat").stdout
-        host.run("rm", "-r", f"/etc/systemd/system/{unit}.service.d")
-    host.run("systemctl", "daemon-reload")
+    installation.as_shipped(*units)
     installation.wait_until_healthy()
 
 
@@ -237,10 +242,18 @@ async def test_a_worker_that_is_stopped_finishes_its_answer(
 async def test_a_web_server_that_is_stopped_drains(
     installation: Installation, camera: CameraClient
 ):
+    """Its worker hangs meanwhile for longer than systemd would wait, had it not been asked to."""
     host, unit = installation.host, installation.web_units[0]
+    installation.override(unit, "TimeoutStopSec=1")
+    worker = str(installation.main_pid("qwen-worker"))
+    host.run("kill", "-STOP", worker)
     question = await camera.send_question(QUESTION)
     await camera.wait_for("queued", id=question)
-    await stopped(installation, unit)
+    stopping = asyncio.create_task(stopped(installation, unit))
+    await asyncio.sleep(3)
+    host.run("kill", "-CONT", worker)
+    await stopping
+    installation.as_shipped(unit)
     assert "red" in (await camera.end_of(question)).get("text", "")
     assert await camera.wait_closed() == 1012
     assert host.property(unit, "Result") == "success"

@@ -3,70 +3,12 @@
 `tests/e2e/test_installation.py` runs it whole; here are the ends that a whole host rarely meets.
 """
 
-import os
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.stack import ROOT
-
-# A database is a file here; what is done with services and as another user is printed.
-STUBS = r"""
-set -euo pipefail
-SOURCE=$PWD
-for part in scripts/lib/{say,preflight,environments,redis} \
-    deploy/install/{steps,options,settings,release,services,database,removal}; do
-    source "$part.sh"
-done
-read_options
-DRY_RUN=false VLLM=none HEALTH_SECONDS=1 PREFIX=$T CURRENT=$T/current UNITS=$T/units
-SETTINGS=$T/etc DATA=$T/data UPGRADE_NOTE=$T/etc/note SETTINGS_BEFORE=$T/etc/before
-systemctl() { echo "systemctl $*"; }
-install_units() { :; }
-enable_units() { :; }
-health() { [[ ! -e $T/unwell ]]; }
-setpriv() {
-    echo "setpriv $*" >>"$T/said"
-    while [[ $1 != -- ]]; do shift; done
-    shift
-    if [[ $1 == test && -e $T/unreadable ]]; then return 1; fi
-    "$@"
-}
-manage() {
-    echo "manage $2"
-    [[ ! -e $T/fails-$2 ]] || return 1
-    case $2 in
-        backup_database) cp "$T/database" "$3" ;;
-        restore_database) cp "$3" "$T/database" ;;
-    esac
-}
-"""
-
-
-@pytest.fixture
-def host(tmp_path: Path) -> Path:
-    """Two releases, the new one is current; settings; a database and its backup."""
-    for folder in ("etc", "data/backups", "releases/old", "releases/new", "units"):
-        (tmp_path / folder).mkdir(parents=True)
-    (tmp_path / "current").symlink_to(tmp_path / "releases/new")
-    (tmp_path / "etc/qwencam.env").write_text("ALLOWED_HOSTS=of.the.new\n")
-    (tmp_path / "etc/before").write_text("ALLOWED_HOSTS=of.the.old\n")
-    (tmp_path / "database").write_text("PGDMP now")
-    (tmp_path / "data/backups/before").write_text("PGDMP before")
-    return tmp_path
-
-
-def bash(host: Path, lines: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        ["bash", "-c", STUBS + lines],
-        cwd=ROOT,
-        env={**os.environ, "T": str(host), "TMPDIR": str(host), **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
+from tests.unit.installation.parts import bash
 
 
 def current(host: Path) -> str:
@@ -164,6 +106,102 @@ def test_an_upgrade_remembers_its_options_and_leaves_no_note(host: Path):
     assert "INSTALLED_VLLM=/srv/vllm\n" in (host / "etc/installation").read_text()
     (kept,) = (path for path in (host / "data/backups").iterdir() if path.name != "before")
     assert kept.read_text() == "PGDMP now"
+
+
+# What systemd would have in its folders; only that is looked at.
+SYSTEMD = """
+    source deploy/install/services.sh
+    UNITS=$T/units
+    install_units() { :; }
+    health() { [[ ! -e $T/unwell ]]; }
+    systemctl() {
+        local unit
+        echo "systemctl $*"
+        for unit; do
+            case $1,$unit in
+                enable,*.service) touch "$UNITS/qwencam.target.wants/$unit" ;;
+                disable,*.service) rm "$UNITS/qwencam.target.wants/$unit" ;;
+            esac
+        done
+    }
+    make_users() { :; }; prepare_release() { :; }; vllm_parts() { :; }
+    name_release() { RELEASE=$T/releases/3; }
+"""
+
+
+@pytest.fixture
+def running(host: Path) -> Path:
+    """The host with a web server on port 8000, a model server, and a release to upgrade to."""
+    (host / "etc/before").unlink()
+    (host / "releases/3").mkdir()
+    (host / "etc/qwencam.env").write_text(
+        "VLLM_BASE_URL=http://127.0.0.1:8100/v1\nVLLM_PORT=8100\n"
+    )
+    (host / "etc/installation").write_text(f"INSTALLED_PREFIX={host}\nINSTALLED_VLLM=cpu\n")
+    (host / "units/qwencam.target.wants").mkdir()
+    for unit in ("qwen-webrtc@8000", "qwen-vllm", "qwen-worker", "qwen-beat"):
+        (host / f"units/qwencam.target.wants/{unit}.service").touch()
+    return host
+
+
+def enabled(host: Path) -> set[str]:
+    return {path.stem for path in (host / "units/qwencam.target.wants").iterdir()}
+
+
+CHANGES = (
+    'read_installation; WEB_PORTS="8001 8002" VLLM=none VLLM_BASE_URL=http://gpu-host:8100/v1\n'
+    "upgrade"
+)
+
+
+def test_what_an_upgrade_changes_is_undone_with_it(running: Path):
+    before = enabled(running), (running / "etc/qwencam.env").read_text()
+    (running / "unwell").touch()
+    # Going back finds its own release well.
+    well = 'health() { [[ $CURRENT -ef $T/releases/new ]] && touch "$T/asked $(web_ports)"; }\n'
+    done = bash(running, f"{SYSTEMD}{well}{CHANGES}")
+    assert done.returncode == 1 and "new runs again; nothing was lost." in done.stdout, done.stdout
+    assert (enabled(running), (running / "etc/qwencam.env").read_text()) == before
+    assert (running / "asked 8000").exists() and not (running / "asked 8001 8002").exists()
+    for unit in ("qwen-webrtc@8001", "qwen-webrtc@8002"):
+        assert f"systemctl disable -q --now {unit}.service" in done.stdout
+    assert "systemctl start qwen-vllm.service" in done.stdout
+    assert "INSTALLED_VLLM=cpu" in (running / "etc/installation").read_text()
+
+
+def test_the_model_server_is_restarted_for_another_model(running: Path):
+    model = running / "model"
+    model.mkdir()
+    options = (
+        "check_model_fits() { :; }; read_installation; VLLM=cpu; upgrade\n"
+        'grep MODEL_PATH "$SETTINGS/qwencam.env"'
+    )
+    assert "restart qwen-vllm.service" not in bash(running, SYSTEMD + options).stdout
+    (running / "current").unlink()
+    (running / "current").symlink_to(running / "releases/new")
+    (running / "releases/3").mkdir(exist_ok=True)
+    done = bash(running, f"{SYSTEMD} MODEL=$T/model; {options}")
+    assert "systemctl restart qwen-vllm.service" in done.stdout, done.stdout
+    assert f"MODEL_PATH={model}" in done.stdout
+
+
+@pytest.mark.parametrize("well", [True, False])
+def test_an_upgrade_that_was_cut_off_remembers_what_it_changes(running: Path, well: bool):
+    before = enabled(running), (running / "etc/qwencam.env").read_text()
+    cut = "start_services() { kill -KILL $$; }\n"
+    assert bash(running, f"{SYSTEMD}{cut}{CHANGES}").returncode == -9
+    assert enabled(running) != before[0]
+    health = "" if well else "health() { [[ $CURRENT -ef $T/releases/new ]]; }\n"
+    then = 'read_installation; end_cut_off_upgrade; echo "VLLM=$VLLM"'
+    done = bash(running, f"{SYSTEMD}{health}{then}")
+    assert done.returncode == 0, done.stdout
+    if well:
+        assert {"qwen-webrtc@8001", "qwen-webrtc@8002"} < enabled(running)
+        assert not {"qwen-vllm", "qwen-webrtc@8000"} & enabled(running)
+        assert "Upgraded to 3." in done.stdout and "VLLM=none" in done.stdout
+    else:
+        assert (enabled(running), (running / "etc/qwencam.env").read_text()) == before
+        assert "new runs again" in done.stdout and "VLLM=cpu" in done.stdout
 
 
 def restored(host: Path, file: Path) -> subprocess.CompletedProcess[str]:
