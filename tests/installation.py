@@ -6,8 +6,10 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
+import psycopg
 
 from tests.booted import BootedHost
 from tests.camera_client import Message
@@ -32,6 +34,11 @@ class Installation:
     @property
     def web_units(self) -> list[str]:
         return [f"qwen-webrtc@{port}" for port in self.ports]
+
+    @property
+    def watched(self) -> tuple[str, ...]:
+        """Units of each kind that a watchdog restarts, but for the model server."""
+        return ("qwen-worker", "qwen-beat", self.web_units[0])
 
     def url(self, number: int = 0) -> str:
         return f"http://127.0.0.1:{self.ports[number]}"
@@ -134,15 +141,14 @@ def next_release(folder: Path, *, version: str, broken: bool) -> None:
         health.write_text(health.read_text().replace(head, fails, 1))
 
 
-def shell(installation: Installation, statement: str) -> list[str]:
-    """Run Python with Django's models there; return the words it printed."""
-    command = ("qwencam-manage", "shell", "-v", "0", "-c", statement)
-    return installation.host.run(*command).stdout.split()
+def _asked(installation: Installation, statement: str) -> list[Any]:
+    """Return the first column of what the database answers."""
+    with psycopg.connect(installation.database_url) as connection:
+        return [row[0] for row in connection.execute(statement).fetchall()]
 
 
 def users(installation: Installation) -> list[str]:
-    names = "print(*User.objects.values_list('username', flat=True))"
-    return shell(installation, f"from apps.accounts.models import User; {names}")
+    return _asked(installation, "SELECT username FROM accounts_user ORDER BY username")
 
 
 def running_release(installation: Installation) -> str:
@@ -150,6 +156,4 @@ def running_release(installation: Installation) -> str:
 
 
 def has_new_table(installation: Installation) -> bool:
-    names = "print(*connection.introspection.table_names())"
-    tables = shell(installation, f"from django.db import connection; {names}")
-    return "of_the_next_release" in tables
+    return _asked(installation, "SELECT to_regclass('of_the_next_release')") != [None]

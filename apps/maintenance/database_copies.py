@@ -98,20 +98,34 @@ def restore(database: Database, *, copy: Path) -> None:
     Raises:
         CopyFailed: it is no whole copy of such a database, or it can't be restored.
     """
-    try:
-        with copy.open("rb") as file:
-            magic = file.read(len(_SQLITE_MAGIC))
-    except OSError as error:
-        raise CopyFailed(f"{copy} can't be read: {error.strerror}.") from error
     if _is_sqlite(database):
-        if magic != _SQLITE_MAGIC:
-            raise CopyFailed(f"{copy} is no copy of an SQLite database.")
-        _check_sqlite(copy)
+        check(database, copy=copy)
         _copy_sqlite(copy, Path(database["NAME"]))
         return
-    if not magic.startswith(_POSTGRESQL_MAGIC):
-        raise CopyFailed(f"{copy} is no copy of a PostgreSQL database (pg_dump -Fc).")
     _restore_postgresql(database, copy)
+
+
+def check(database: Database, *, copy: Path) -> None:
+    """Look whether ``restore`` could begin; the database is not even asked.
+
+    Raises:
+        CopyFailed: it is no whole copy of such a database.
+    """
+    if _is_sqlite(database):
+        if _magic(copy) != _SQLITE_MAGIC:
+            raise CopyFailed(f"{copy} is no copy of an SQLite database.")
+        _check_sqlite(copy)
+        return
+    _script_of(copy, database)
+
+
+def _magic(copy: Path) -> bytes:
+    """Return what says of which kind the file is."""
+    try:
+        with copy.open("rb") as file:
+            return file.read(len(_SQLITE_MAGIC))
+    except OSError as error:
+        raise CopyFailed(f"{copy} can't be read: {error.strerror}.") from error
 
 
 def _flush_folder(folder: Path) -> None:
@@ -155,11 +169,16 @@ def _dump_postgresql(database: Database, file: Path) -> None:
         _run(command, database, stdout=output)
 
 
-def _restore_postgresql(database: Database, copy: Path) -> None:
+def _script_of(copy: Path, database: Database) -> bytes:
+    """Return all of it, statements and rows: without frames and conversations it is small."""
+    if not _magic(copy).startswith(_POSTGRESQL_MAGIC):
+        raise CopyFailed(f"{copy} is no copy of a PostgreSQL database (pg_dump -Fc).")
     script = [_program("pg_restore"), "--no-owner", "--no-privileges", "--file=-", str(copy)]
-    # To memory first: a damaged file is noticed before anything is dropped. It has no frames and no
-    # conversations, so it is small.
-    statements = _without_restriction(_run(script, database, stdout=subprocess.PIPE))
+    return _without_restriction(_run(script, database, stdout=subprocess.PIPE))
+
+
+def _restore_postgresql(database: Database, copy: Path) -> None:
+    statements = _script_of(copy, database)  # A damaged file is noticed before anything is dropped.
     place = make_conninfo("", **_connection(database))
     try:
         with psycopg.connect(place) as connection, connection.cursor() as cursor:

@@ -246,16 +246,19 @@ restore() {
             fail "$file is reached by a link: give the path of the file itself, $(readlink -m "$file")."
     fi
     end_cut_off_upgrade
-    stop_services
     if [[ -n $copy ]]; then
         file=$copy
         # shellcheck disable=SC2016  # sh's own.
-        if ! run as_services sh -c 'umask 077 && rm -rf "$1" && cat >"$1"' sh "$copy" <&"$opened"; then
-            start_services || true
+        run as_services sh -c 'umask 077 && rm -rf "$1" && cat >"$1"' sh "$copy" <&"$opened" ||
             fail "$copy can't be written: see above. Nothing has changed."
-        fi
     fi
     exec {opened}<&-
+    step "Is $BACKUP_FILE whole?"
+    if ! manage "$CURRENT" restore_database --check "$file"; then
+        [[ -z $copy ]] || as_services rm -f "$copy" || true
+        fail "It can't be restored: the database is as it was, and nothing was stopped."
+    fi
+    stop_services
     BACKUP=$(new_backup)
     step "Back the database up as it is now"
     if ! manage "$CURRENT" backup_database "$BACKUP"; then

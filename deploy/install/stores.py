@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
+import django
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, connection
@@ -31,6 +32,7 @@ def check_database() -> None:
     """
     try:
         settings.configure(DATABASES={"default": _database()})
+        django.setup()
         with connection.cursor() as cursor:
             if connection.vendor == "sqlite":
                 _check_folder(Path(connection.settings_dict["NAME"]).parent)

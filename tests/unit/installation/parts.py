@@ -33,7 +33,9 @@ manage() {
     [[ ! -e $T/fails-$2 ]] || return 1
     case $2 in
         backup_database) cp "$T/database" "$3" ;;
-        restore_database) cp "$3" "$T/database" ;;
+        restore_database)
+            if [[ $3 == --check ]]; then [[ ! -e $T/damaged ]]; else cp "$3" "$T/database"; fi
+            ;;
     esac
 }
 """

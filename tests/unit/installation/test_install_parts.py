@@ -223,6 +223,27 @@ def test_restoring_what_only_root_can_read(host: Path):
     assert "--reuid qwencam --regid qwencam --init-groups -- sh -c" in (host / "said").read_text()
 
 
+def test_nothing_is_stopped_for_a_backup_that_is_damaged(host: Path):
+    chosen = host / "chosen"
+    chosen.write_text("PGDMP chosen")
+    for name in ("unreadable", "damaged"):
+        (host / name).touch()
+    done = restored(host, chosen)
+    assert done.returncode == 1 and "nothing was stopped" in done.stdout
+    assert "systemctl" not in done.stdout and not (host / "data/backups/.restoring").exists()
+    assert (host / "database").read_text() == "PGDMP now"
+
+
+def test_a_restoration_that_fails_is_undone(host: Path):
+    chosen = host / "chosen"
+    chosen.write_text("PGDMP chosen")
+    (host / "fails-migrate").touch()
+    done = restored(host, chosen)
+    assert done.returncode == 1 and "the database is as it was" in done.stdout
+    assert (host / "database").read_text() == "PGDMP now"
+    assert "systemctl start qwencam.target" in done.stdout
+
+
 def test_restoring_follows_no_link_to_what_only_root_can_read(host: Path):
     chosen, secret = host / "data/backups/chosen", host / "secret"
     secret.write_text("PGDMP secret")

@@ -13,7 +13,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-from apps.maintenance.database_copies import CopyFailed, back_up, restore
+from apps.maintenance.database_copies import CopyFailed, back_up, check, restore
 from tests.postgres import PostgresServer, binaries
 
 TABLES = (
@@ -126,8 +126,10 @@ def test_postgresql_comes_back(postgresql: dict[str, Any], server: PostgresServe
             user.execute(statement.format(id="serial"))
     damaged = tmp_path / "damaged"
     damaged.write_bytes(copy.read_bytes()[:-300])
-    with pytest.raises(CopyFailed, match="pg_restore failed"):
-        restore(postgresql, copy=damaged)
+    for act in (check, restore):
+        with pytest.raises(CopyFailed, match="pg_restore failed"):
+            act(postgresql, copy=damaged)
+    check(postgresql, copy=copy)
     restore(postgresql, copy=copy)
     with psycopg.connect(server.url, autocommit=True) as user:
         assert user.execute("SELECT * FROM person").fetchall() == [(1, "Ada")]
@@ -200,9 +202,12 @@ def test_the_commands(
     copy = str(tmp_path / "copy")
     call_command("backup_database", copy)
     sqlite_run(Path(sqlite["NAME"]), *LATER)
+    call_command("restore_database", copy, "--check")
+    assert sqlite_run(Path(sqlite["NAME"]), "SELECT name FROM people") == []
+    said = capsys.readouterr().out
+    assert f"Backed up to {copy}" in said and f"{copy} is whole." in said
     call_command("restore_database", copy, "--json")
     assert sqlite_run(Path(sqlite["NAME"]), "SELECT name FROM people") == [("Ada",)]
-    assert f"Backed up to {copy}" in capsys.readouterr().out
     with pytest.raises(CommandError, match="exists already"):
         call_command("backup_database", copy)
     with pytest.raises(CommandError, match="can't be read"):

@@ -7,7 +7,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.db import connection, connections
 
 from apps.maintenance.command import MaintenanceCommand
-from apps.maintenance.database_copies import CopyFailed, restore
+from apps.maintenance.database_copies import CopyFailed, check, restore
 
 
 class Command(MaintenanceCommand):
@@ -21,15 +21,21 @@ class Command(MaintenanceCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("file", type=Path, help="what backup_database has written")
+        parser.add_argument(
+            "--check", action="store_true", help="look whether it could be, and change nothing"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         file: Path = options["file"].absolute()
         connections.close_all()  # A connection of our own would be in the way.
+        act = check if options["check"] else restore
         try:
-            restore(connection.settings_dict, copy=file)
+            act(connection.settings_dict, copy=file)
         except CopyFailed as error:
             raise CommandError(str(error)) from error
         if options["json"]:
-            self.write_json({"restored": str(file)})
+            self.write_json({"checked" if options["check"] else "restored": str(file)})
+        elif options["check"]:
+            self.stdout.write(f"{file} is whole.")
         else:
             self.stdout.write(f"Restored from {file}.")
