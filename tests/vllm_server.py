@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import httpx
+import psutil
 
 from tests.ports import free_port
 from tests.settings import USER_ENVIRONMENT
@@ -69,6 +70,12 @@ class VllmServer:
                     return
             except httpx.TransportError:
                 time.sleep(0.5)
+
+    def processes(self) -> list[psutil.Process]:
+        """Return what it consists of, while it runs."""
+        assert self._process is not None
+        first = psutil.Process(self._process.pid)
+        return [first, *first.children(recursive=True)]
 
     def kill(self) -> None:
         """Kill it and all it started."""
