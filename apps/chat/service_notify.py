@@ -18,21 +18,32 @@ _SPARE_SECONDS: Final = 30.0
 
 
 def notify(state: str) -> None:
-    """Send ``state``, and touch ``HEARTBEAT_FILE``; does nothing where neither is named."""
-    heartbeat = os.environ.get("HEARTBEAT_FILE")
-    if heartbeat:
-        Path(heartbeat).touch()
-    address = os.environ.get("NOTIFY_SOCKET")
-    if not address:
-        return
-    # An @ stands for the zero byte that an abstract socket's name begins with.
-    name = f"\0{address[1:]}" if address.startswith("@") else address
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
-        channel.sendto(state.encode(), name)
+    """Send ``state``, and touch ``HEARTBEAT_FILE``; does nothing where neither is named.
+
+    A sign that can't be given is left out: it may be meant for what runs something around us, and
+    a service manager of our own notices by itself.
+    """
+    with suppress(OSError):
+        _touch(os.environ.get("HEARTBEAT_FILE"))
+    with suppress(OSError):
+        _send(state, to=os.environ.get("NOTIFY_SOCKET"))
 
 
 def ask_to_stop_within(seconds: float) -> None:
     """Ask systemd for so long, and some more, to stop in. Never less than ``TimeoutStopSec=``."""
     microseconds = round((seconds + _SPARE_SECONDS) * 1_000_000)
-    with suppress(OSError):  # It is stopped all the same.
-        notify(f"STOPPING=1\nEXTEND_TIMEOUT_USEC={microseconds}")
+    notify(f"STOPPING=1\nEXTEND_TIMEOUT_USEC={microseconds}")
+
+
+def _touch(file: str | None) -> None:
+    if file:
+        Path(file).touch()
+
+
+def _send(state: str, *, to: str | None) -> None:
+    if not to:
+        return
+    # An @ stands for the zero byte that an abstract socket's name begins with.
+    name = f"\0{to[1:]}" if to.startswith("@") else to
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
+        channel.sendto(state.encode(), name)

@@ -151,3 +151,9 @@ def test_a_server_that_starts_is_alive_until_its_time_is_up(
     manager.setblocking(False)
     with pytest.raises(BlockingIOError):
         manager.recv(100)
+
+
+def test_signs_that_cannot_be_given_are_left_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "of-somebody-else"))
+    monkeypatch.setenv("HEARTBEAT_FILE", str(tmp_path / "nowhere" / "heartbeat"))
+    notify(READY)
