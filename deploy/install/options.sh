@@ -133,10 +133,17 @@ check_host() {
             ;;
     esac
     check_prefix
+    check_installed
+}
+
+# check_installed: all but installing is done with what is there. An installation that was cut off can be
+# removed, or run again.
+check_installed() {
     case $ACTION in
-        install) ;;
-        *) [[ -L $CURRENT || -e $SETTINGS/installation ]] || fail "QwenCam is not installed in $PREFIX: nothing to $ACTION." ;;
+        install) return ;;
+        uninstall) [[ ! -e $SETTINGS/installation ]] || return 0 ;;
     esac
+    [[ -L $CURRENT ]] || fail "QwenCam is not installed in $PREFIX: nothing to $ACTION."
 }
 
 # check_prefix: a folder of its own, since uninstalling removes what is in it.

@@ -66,6 +66,16 @@ def test_options_that_go_together(host: Path, options: str):
     assert bash(host, f"read_options {options}").returncode == 0
 
 
+@pytest.mark.parametrize("action", ["upgrade", "backup", "restore", "uninstall"])
+def test_what_is_done_with_an_installation_that_was_cut_off(host: Path, action: str):
+    asked = f"ACTION={action} check_installed"
+    assert bash(host, asked).returncode == 0
+    (host / "current").unlink()
+    assert "QwenCam is not installed in" in refusal(host, asked)
+    (host / "etc/installation").touch()
+    assert bash(host, asked).returncode == (0 if action == "uninstall" else 1)
+
+
 SERVICES = {
     "qwencam.env": "VLLM_PORT=18100\nVLLM_BASE_URL=http://127.0.0.1:18100/v1,http://[::1]:18101/v1\n"
     "WORKER_METRICS_PORT=18200\n",
