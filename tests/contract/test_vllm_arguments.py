@@ -57,8 +57,8 @@ def commands():
     for model, device, gpus, aiter in product(
         KNOWN_MODELS, ("cpu", "cuda", "rocm"), ("1", "2"), ("0", "1")
     ):
-        if device == "cpu" and gpus != "1":
-            continue  # Refused.
+        if (device == "cpu" and gpus != "1") or (device != "rocm" and aiter != "0"):
+            continue  # Refused; no other command.
         settings = {
             "MODEL_PATH": model.repository,
             "TENSOR_PARALLEL_SIZE": gpus,
@@ -92,7 +92,7 @@ def told():
 
 def test_every_command_is_parsed(told):
     made = list(commands())
-    assert len(told["answers"]) == len(made) == 10 * len(KNOWN_MODELS)
+    assert len(told["answers"]) == len(made) == 7 * len(KNOWN_MODELS)
     for command, answer in zip(made, told["answers"], strict=True):
         given = command.arguments
         assert answer["model"] == given[given.index("--model") + 1]

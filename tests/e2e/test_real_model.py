@@ -16,6 +16,7 @@ import pytest
 from deploy.demo_model.questions import describe
 from deploy.demo_model.scenes import draw, sample_scene
 from tests.camera_client import CameraClient
+from tests.chosen_model import choose_model, chosen_settings
 from tests.stack import Stack
 from tests.stub_hub import Faults, Repository, StubHub, stub_hub
 from tests.vllm_server import CHECKPOINT
@@ -84,13 +85,10 @@ async def test_a_model_of_a_hub_answers_and_is_found_without_the_hub(
     assert stack.stop() == []
 
     hub.stop()
-    stack.start(patience=300, until="waiting for")
-    said = stack.output.read_text()
-    assert "shapes-vl fits with 10.6 MB of weights" in said
-    assert "Checked and complete" not in said
-    environment = vllm_environment(stack, patience=60)
-    assert environment["MODEL_PATH"] == folder
-    assert TOKEN not in environment.values()
+    done = choose_model(f"{NAME}@v2", home=tmp_path / "home", hub_url=hub.url)
+    settings = chosen_settings(done)
+    assert "shapes-vl fits with 10.6 MB of weights" in done.stdout
+    assert (settings["DOWNLOAD"], settings["MODEL_PATH"]) == ("", folder)
 
 
 def test_ctrl_c_during_the_download_ends_it_and_keeps_what_has_arrived(

@@ -1,7 +1,6 @@
 """How quickstart.sh learns what to start: by a name, a folder, or what a hub says."""
 
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -10,20 +9,12 @@ from pathlib import Path
 import pytest
 
 from deploy.models.download.record import Record, write_record
+from tests.chosen_model import choose_model, chosen_settings
 from tests.stub_hub import Repository, StubHub, stub_hub
 
 ROOT = Path(__file__).resolve().parents[3]
 CHECKPOINT = ROOT / "deploy" / "demo_model" / "checkpoint"
 NAME = "acme/Shapes-VL"
-# What the quickstart does with its --model, without what it starts afterwards.
-SCRIPT = """
-set -euo pipefail
-for part in say preflight environments model; do source "scripts/lib/$part.sh"; done
-LOG_DIR=$1 BACKGROUND=
-choose_model "$2"
-printf 'DOWNLOAD=%s\\n' "$MODEL_DOWNLOAD"
-env | grep -E '^(MODEL_|TENSOR_|QUICKSTART_)'
-"""
 
 
 @pytest.fixture
@@ -37,27 +28,14 @@ class Machine:
 
     def __init__(self, home: Path, hub: StubHub) -> None:
         self.home = home
-        self.environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(home),
-            "HF_ENDPOINT": hub.url,
-            "VLLM_DEVICE": "cpu",
-        }
+        self.hub = hub
+        self.environment: dict[str, str] = {}
 
     def run(self, name: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            ["bash", "-c", SCRIPT, "bash", str(self.home), name],
-            cwd=ROOT,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
+        return choose_model(name, home=self.home, hub_url=self.hub.url, **self.environment)
 
     def settings(self, name: str) -> dict[str, str]:
-        done = self.run(name)
-        assert done.returncode == 0, done
-        return dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
+        return chosen_settings(self.run(name))
 
     def refusal(self, name: str) -> str:
         done = self.run(name)
