@@ -14,6 +14,18 @@ from django.core.exceptions import ImproperlyConfigured
 from environ import Env
 
 
+def read_file(dotenv: Path) -> None:
+    """Take the settings of a file, if there is one; what the environment says already wins.
+
+    Raises:
+        ImproperlyConfigured: it is no text.
+    """
+    try:
+        Env.read_env(dotenv)
+    except UnicodeDecodeError as error:
+        raise ImproperlyConfigured(f"{dotenv} is not UTF-8: save it as UTF-8 text.") from error
+
+
 def text(name: str, default: str) -> str:
     """Return the setting as given, or ``default`` when unset or empty."""
     return os.environ.get(name) or default

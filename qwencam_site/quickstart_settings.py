@@ -60,6 +60,8 @@ def _configured(dotenv: Path) -> bool:
         names = SETTING.findall(dotenv.read_text(encoding="utf-8"))
     except OSError:
         return False
+    except UnicodeDecodeError:  # The settings say so.
+        return True
     return bool({_KEY, f"{_KEY}_FILE"}.intersection(names))
 
 

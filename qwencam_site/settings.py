@@ -9,12 +9,11 @@ from typing import Any
 
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
-from environ import Env
 
 from qwencam_site import __version__, environment, logs, redis_options
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-Env.read_env(BASE_DIR / ".env")
+environment.read_file(BASE_DIR / ".env")
 VERSION = __version__
 
 # --- Model -----------------------------------------------------------------------------------

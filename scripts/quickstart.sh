@@ -49,6 +49,8 @@ export PORT=${PORT:-8000} HOST=${HOST:-127.0.0.1}
 : "${DATA_DIR:=var}"
 (umask 077 && mkdir -p "$DATA_DIR") 2>/dev/null || fail "DATA_DIR can't be created: $DATA_DIR."
 DATA_DIR=$(cd "$DATA_DIR" && pwd)
+need_plain_path DATA_DIR "$DATA_DIR"
+need_plain_path "This checkout" "$PWD"
 LOG_DIR=$DATA_DIR/logs
 export DATA_DIR
 
@@ -64,11 +66,13 @@ rm -f "$DATA_DIR/run/quickstart.json"
 
 BACKGROUND=
 SUPERVISOR=
+USERS= # New passwords, until they were shown.
 # Ends what runs now, once, and waits for it: the supervisor ends its children before itself.
 stop() {
     trap '' INT TERM HUP
     trap - EXIT
     [[ -z $BACKGROUND ]] || kill "$BACKGROUND" 2>/dev/null || true
+    [[ $USERS != *": password "* ]] || printf '\n%s\n\n' "$USERS"
     if [[ -n $SUPERVISOR ]] && kill "$SUPERVISOR" 2>/dev/null; then
         say "Stopping …"
         wait "$SUPERVISOR" 2>/dev/null || true
@@ -84,7 +88,7 @@ trap stop EXIT
 find_python >/dev/null
 wait_for_last_supervisor
 need_free_port PORT "$PORT"
-need_own_address HOST "$HOST"
+need_own_address "$HOST" "$PORT"
 [[ -z ${SSL_CERT_PATH:-}${SSL_KEY_PATH:-} ]] || need_certificate "$(find_python)"
 export START_VLLM=true START_REDIS=true
 [[ -z ${VLLM_BASE_URL:-} ]] || START_VLLM=false
@@ -122,8 +126,8 @@ load_or_make_secrets "$DATA_DIR/env"
 set_demo_settings
 "$PYTHON" -m qwencam_site.quickstart_settings # For manage.py, beside it.
 
-users=$("$PYTHON" manage.py prepare_demo) ||
-    fail "manage.py prepare_demo failed: its message is above."
+USERS=$("$PYTHON" manage.py prepare_demo) ||
+    fail "Nothing was started: what is wrong stands above."
 unset DEMO_PASSWORD
 
 # --- Start, wait, say where -----------------------------------------------------------------------
@@ -132,12 +136,14 @@ unset DEMO_PASSWORD
 setsid setpriv --pdeathsig TERM -- "$PYTHON" -W ignore -m supervisor.supervisord \
     -c deploy/supervisor/quickstart.conf 9<&- >>"$LOG_DIR/supervisord.log" 2>&1 &
 SUPERVISOR=$!
+export SUPERVISOR
 setpriv --pdeathsig TERM -- "$PYTHON" scripts/lib/readiness.py 9<&- &
 BACKGROUND=$!
 wait "$BACKGROUND" || exit 1
 BACKGROUND=
 
-printf '\n%s\n\n' "$users"
+printf '\n%s\n\n' "$USERS"
+USERS=
 show_phone
 say "Logs   $LOG_DIR"
 say "Open   $(public_url)/   (Ctrl-C stops everything)"

@@ -4,6 +4,7 @@ import secrets
 from dataclasses import dataclass
 
 from django.contrib.auth.models import Group
+from django.core.exceptions import ValidationError
 
 from apps.accounts.models import User
 
@@ -28,6 +29,11 @@ def ensure_demo_users(*, username: str, password: str | None) -> list[DemoUser]:
     """
     if username == OPERATOR:
         raise ValueError(f"The demo user can't be named {OPERATOR}: that is the operator.")
+    try:
+        User._meta.get_field("username").clean(username, None)
+    except ValidationError as error:
+        problem = " ".join(error.messages)
+        raise ValueError(f"The demo user can't be named {username[:40]!r}: {problem}") from error
     return [
         _ensure(OPERATOR, operator=True, password=None),
         _ensure(username, operator=False, password=password),

@@ -3,16 +3,17 @@
 
 random_text() { "$PYTHON" -c 'import secrets; print(secrets.token_urlsafe(48))'; }
 
-# load_or_make_secrets FILE: made once, kept in the data folder; the environment's own win.
+# load_or_make_secrets FILE: made once, kept in the data folder; the environment's own win. What is missing
+# there, or was cut off, is made anew.
 load_or_make_secrets() {
-    local name value
-    if [[ ! -s $1 ]]; then
-        for name in DJANGO_SECRET_KEY JWT_SECRET_KEY REDIS_PASSWORD; do
-            printf '%s=%s\n' "$name" "$(random_text)"
-        done >"$1.partial"
-        mv "$1.partial" "$1"
-    fi
-    need_own_file "$1"
+    local name value kept
+    [[ ! -e $1 && ! -L $1 ]] || need_own_file "$1"
+    kept=$(grep -asE '^(DJANGO_SECRET_KEY|JWT_SECRET_KEY|REDIS_PASSWORD)=[[:graph:]]{32}' "$1") || true
+    for name in DJANGO_SECRET_KEY JWT_SECRET_KEY REDIS_PASSWORD; do
+        [[ $'\n'$kept == *$'\n'"$name="* ]] || kept+=${kept:+$'\n'}$name=$(random_text)
+    done
+    printf '%s\n' "$kept" >"$1.partial"
+    mv "$1.partial" "$1"
     while IFS='=' read -r name value; do
         case $name in
             DJANGO_SECRET_KEY | JWT_SECRET_KEY | REDIS_PASSWORD) [[ -n ${!name:-} ]] || export "$name=$value" ;;

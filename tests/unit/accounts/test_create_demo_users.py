@@ -46,8 +46,8 @@ def test_a_second_run_changes_nothing_and_shows_nothing():
     before = users()["demo"]["password"]
     again = run()
     assert again.splitlines() == [
-        "operator operator: exists, password unchanged",
-        "user demo: exists, password unchanged",
+        "operator operator: exists, password unchanged; manage.py changepassword sets another",
+        "user demo: exists, password unchanged; manage.py changepassword sets another",
     ]
     assert users()["demo"]["password"] is None
     assert has_password("demo", before)
@@ -67,6 +67,14 @@ def test_the_operator_is_not_the_demo_user(monkeypatch):
     monkeypatch.setenv("DEMO_USER", "operator")
     monkeypatch.setenv("DEMO_PASSWORD", "known")
     with pytest.raises(CommandError, match="operator"):
+        run()
+    assert not User.objects.exists()
+
+
+@pytest.mark.parametrize("name", ["x" * 500, "two words", "line\nbreak"])
+def test_a_name_that_nobody_can_log_in_with(monkeypatch, name):
+    monkeypatch.setenv("DEMO_USER", name)
+    with pytest.raises(CommandError, match="The demo user can't be named"):
         run()
     assert not User.objects.exists()
 

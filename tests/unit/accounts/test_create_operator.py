@@ -20,7 +20,7 @@ def test_an_operator_is_made_once(db):
     operator = User.objects.get(username="operator")
     assert made["username"] == "operator" and operator.check_password(made["password"])
     assert operator.is_staff and operator.is_superuser
-    assert run() == "operator operator: exists, password unchanged\n"
+    assert run() == "operator operator: exists, password unchanged; changepassword sets another\n"
     assert json.loads(run("another", "--json")) == {"username": "operator", "password": None}
     operator.is_active = False
     operator.save()

@@ -8,6 +8,7 @@ import fcntl
 import os
 import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,19 @@ def test_a_port_in_use(tmp_path):
 def test_a_port_that_is_none(tmp_path, port):
     said = refusal(tmp_path / "data", PORT=port)
     assert said == f"PORT must be a port number from 1 to 65535, not '{port}'."
+
+
+def test_a_port_in_use_at_another_address(tmp_path):
+    with socket.create_server(("127.0.0.2", 0)) as taken:
+        port = taken.getsockname()[1]
+        said = refusal(tmp_path / "data", HOST="0.0.0.0", PORT=str(port))
+    assert said == f"Port {port} is in use: choose another with PORT={port + 1}."
+
+
+@pytest.mark.parametrize("name", ["a%d", 'a"b', "a#b", "a?b", "a\\b", "a\nb"])
+def test_a_folder_that_a_url_cannot_name(tmp_path, name):
+    said = refusal(tmp_path / name)
+    assert said.startswith("DATA_DIR can't be in a folder with any of ")
 
 
 @pytest.mark.parametrize("host", ["nonsense", "203.0.113.7", "0.0.0.0.0"])
@@ -133,21 +147,40 @@ def test_a_data_folder_of_somebody_else(tmp_path):
     assert refusal(data) == f"{data} belongs to somebody else: choose another DATA_DIR."
 
 
-def test_keys_are_read_and_nothing_else(tmp_path):
-    """Of a file that somebody has put where the made-up keys are kept."""
-    (tmp_path / "env").write_text("JWT_SECRET_KEY=kept\nx[$(touch hostile)]=1\nLD_PRELOAD=x.so\n")
-    parts = "source scripts/lib/say.sh; source scripts/lib/preflight.sh; "
-    parts += "source scripts/lib/demo_settings.sh; "
-    shown = 'echo "$JWT_SECRET_KEY ${LD_PRELOAD:-unset}"'
+def load_keys(file: Path) -> str:
+    """Load the kept keys; return what then is in the environment, and the library to preload."""
+    parts = "".join(f"source scripts/lib/{name}.sh; " for name in ("say", "preflight"))
+    parts += f"source scripts/lib/demo_settings.sh; load_or_make_secrets {file}; "
+    shown = 'echo "$DJANGO_SECRET_KEY $JWT_SECRET_KEY $REDIS_PASSWORD ${LD_PRELOAD:-unset}"'
     done = subprocess.run(
-        ["bash", "-euc", f"{parts} load_or_make_secrets {tmp_path / 'env'}; {shown}"],
+        ["bash", "-euc", parts + shown],
         cwd=ROOT,
-        env={"PATH": os.environ["PATH"]},
+        env={"PATH": os.environ["PATH"], "PYTHON": sys.executable},
         capture_output=True,
         text=True,
     )
-    assert (done.stdout, done.stderr) == ("kept unset\n", "")
+    assert done.stderr == ""
+    return done.stdout
+
+
+def test_keys_are_read_and_nothing_else(tmp_path):
+    """Of a file that somebody has put where the made-up keys are kept."""
+    kept = "k" * 40
+    file = tmp_path / "env"
+    file.write_text(f"JWT_SECRET_KEY={kept}\nx[$(touch hostile)]=1\nLD_PRELOAD=x.so\n")
+    _, jwt, _, preloaded = load_keys(file).split()
+    assert (jwt, preloaded) == (kept, "unset")
     assert not (ROOT / "hostile").exists()
+
+
+@pytest.mark.parametrize("damaged", ["", "DJANGO_SECRET_KEY=short\n", "\0\xff", "JWT_SECRET_KEY="])
+def test_keys_that_are_missing_or_cut_off_are_made_and_kept(tmp_path, damaged):
+    file = tmp_path / "env"
+    file.write_bytes(damaged.encode("latin-1") + b"\nREDIS_PASSWORD=" + b"r" * 40)
+    made = load_keys(file)
+    assert all(len(word) >= 40 for word in made.split()[:3])
+    assert "r" * 40 in made
+    assert load_keys(file) == made
 
 
 def test_a_second_instance_with_the_same_data(tmp_path):

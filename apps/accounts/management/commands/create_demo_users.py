@@ -36,5 +36,6 @@ class Command(BaseCommand):
 def _line(user: DemoUser) -> str:
     kind = "operator" if user.operator else "user"
     if user.password is None:
-        return f"{kind} {user.username}: exists, password unchanged"
+        another = "manage.py changepassword sets another"
+        return f"{kind} {user.username}: exists, password unchanged; {another}"
     return f"{kind} {user.username}: password {user.password}"

@@ -31,7 +31,9 @@ class Command(BaseCommand):
         if json:
             self.stdout.write(_as_json(username, password))
         elif password is None:
-            self.stdout.write(f"operator {username}: exists, password unchanged")
+            self.stdout.write(
+                f"operator {username}: exists, password unchanged; changepassword sets another"
+            )
         else:
             self.stdout.write(f"operator {username}: password {password}")
 
@@ -42,7 +44,10 @@ def _create(username: str, *, password: str) -> None:
     try:
         user.full_clean()
     except ValidationError as error:
-        raise CommandError(f"{username}: {' '.join(error.messages)}") from error
+        raise CommandError(
+            f"{username}: {' '.join(error.messages)} Give another name, or this user a new "
+            "password by changepassword."
+        ) from error
     user.save()
 
 
