@@ -9,7 +9,6 @@ import os
 import shlex
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -221,10 +220,3 @@ class Container:
 
     def _inside(self, target: str) -> Path:
         return self._root / target.removeprefix("/")
-
-
-def scratch(prefix: str) -> Path:
-    """Return a new folder that every account may enter, unlike pytest's own."""
-    folder = Path(tempfile.mkdtemp(prefix=prefix))
-    folder.chmod(0o755)
-    return folder

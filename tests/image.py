@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
-from tests.containers import scratch
+from tests.scratch import scratch
 from tests.stack import ROOT
 
 _PACKAGES = ("ca-certificates", "python3", "python3-venv")
@@ -66,7 +66,7 @@ class BuiltImage:
     """The image, its root file system and what it says of itself; ``close`` deletes it all."""
 
     def __init__(self) -> None:
-        self.folder = scratch("qwencam-image-")
+        self.folder = scratch("qwencam-image-", megabytes=3000)
         self._container = ""
         self.root = Path()
         self.config: dict[str, Any] = {}

@@ -6,6 +6,7 @@ stopped, restored, upgraded in vain, upgraded, uninstalled.
 
 import asyncio
 import re
+import shutil
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -29,6 +30,7 @@ from tests.installation import (
 )
 from tests.postgres import PostgresServer
 from tests.scenes import picture
+from tests.scratch import scratch
 from tests.stack import ROOT
 
 pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not())
@@ -41,16 +43,16 @@ LARGE = ("--model", "qwen2.5-vl-32b", "--dry-run")
 
 
 @pytest.fixture(scope="module")
-def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+def installation() -> Iterator[Installation]:
     """A booted host on which nothing is installed yet."""
-    folder = tmp_path_factory.mktemp("host")
+    folder = scratch("qwencam-host-", megabytes=1000)
     database = PostgresServer()
     host = BootedHost(folder)
-    for path, of in (("/srv/platform", ROOT / ".venv"), ("/srv/vllm", ROOT / ".venv-vllm")):
-        host.see(environment_like(path, root=host.root, of=of))
-    copy_source(host.root / "srv" / "source")
-    host.see({"/srv/checkout": ROOT})
     try:
+        for path, of in (("/srv/platform", ROOT / ".venv"), ("/srv/vllm", ROOT / ".venv-vllm")):
+            host.see(environment_like(path, root=host.root, of=of))
+        copy_source(host.root / "srv" / "source")
+        host.see({"/srv/checkout": ROOT})
         database.start()
         host.boot()
         address = database.url.partition("@")[2]
@@ -58,6 +60,7 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
     finally:
         host.end()
         database.stop()
+        shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="module")
