@@ -58,6 +58,9 @@ need_tool mmdebstrap mmdebstrap
 need_tool tmux tmux
 need_tool promtool prometheus
 need_tool systemd-nspawn systemd-container
+need_tool git git
+# Playwright's Node is linked to it.
+"$bin/python" -c 'import ctypes; ctypes.CDLL("libatomic.so.1")' 2>/dev/null || missing+=(libatomic1)
 if ((${#missing[@]})); then
     with_progress "Installing ${missing[*]}" "$LOG_DIR/install-tools.log" \
         apt_install_idle "${missing[@]}" ||
