@@ -33,7 +33,8 @@ def main() -> None:
     except ImproperlyConfigured as error:
         if sys.argv[1:2] == ["qwencam_doctor"]:
             _examine_without_settings(str(error))
-        sys.exit(f"A setting is wrong. {error}")
+        hint = quickstart_settings.looked_in_vain(environment=os.environ)
+        sys.exit(f"A setting is wrong. {error}{hint}")
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
 

@@ -9,7 +9,7 @@ first.
 import json
 import os
 import re
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import Final
 
@@ -49,6 +49,14 @@ def adopt(root: Path, *, environment: MutableMapping[str, str]) -> None:
     for name, value in kept.items() if isinstance(kept, dict) else ():
         if name in known and isinstance(value, str):
             environment.setdefault(name, value)
+
+
+def looked_in_vain(*, environment: Mapping[str, str]) -> str:
+    """Return a sentence on the folder that was named and has no settings; empty otherwise."""
+    folder = environment.get("DATA_DIR")
+    if not folder or environment.get(_KEY) or environment.get(f"{_KEY}_FILE"):
+        return ""
+    return f" {settings_file(folder)} can't be read, or no quickstart has written it."
 
 
 def _names(root: Path) -> list[str]:

@@ -52,6 +52,7 @@ def test_no_hsts_is_a_choice_and_nothing_to_warn_of():
     ("settings", "name"),
     [
         ({"JWT_SECRET_KEY": "b" * 50}, "DJANGO_SECRET_KEY is not set"),
+        ({"JWT_SECRET_KEY": "b" * 50}, "no quickstart has written it"),
         ({**KEYS, "JWT_SECRET_KEY": "short"}, "JWT_SECRET_KEY is too short"),
         ({**KEYS, "JWT_SECRET_KEY": "a" * 50}, "must differ"),
         ({**KEYS, "REDIS_URL": "localhost"}, "REDIS_URL"),
@@ -157,3 +158,17 @@ def test_a_log_file_can_be_appended_to(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("X", str(tmp_path))
     with pytest.raises(ImproperlyConfigured, match="X can't be written"):
         environment.log_file("X")
+
+
+def test_the_web_server_says_what_is_wrong_and_no_more():
+    done = subprocess.run(
+        [sys.executable, "-c", "import qwencam_site.asgi"],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "JWT_SECRET_KEY": "b" * 50},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "A setting is wrong. DJANGO_SECRET_KEY is not set: " in done.stderr

@@ -192,3 +192,26 @@ def test_a_second_instance_with_the_same_data(tmp_path):
         f"QwenCam is already running with the data in {tmp_path}: "
         "end that one, or choose another DATA_DIR."
     )
+
+
+def test_new_passwords_are_shown_though_the_start_failed(tmp_path):
+    """They are kept as hashes only, so the next start can't show them."""
+    done = subprocess.run(
+        ["scripts/quickstart.sh"],
+        cwd=ROOT,
+        env={
+            "PATH": os.environ["PATH"],
+            "DATA_DIR": str(tmp_path / "data"),
+            "PORT": str(free_port()),
+            "VLLM_BASE_URL": "http://127.0.0.1:1/v1",
+            "MODEL_NAME": "away",
+            "QUICKSTART_WAIT_SECONDS": "1",
+        },
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 1
+    assert "Not healthy after 1 s" in done.stderr
+    assert done.stdout.count("operator operator: password ") == 1
+    assert done.stdout.count("user demo: password ") == 1
