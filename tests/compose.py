@@ -23,10 +23,13 @@ def checkout(folder: Path) -> Path:
     return folder
 
 
-def prepare(copy: Path, *options: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    """Run a copy's ``prepare.sh``."""
+def prepare(
+    copy: Path, *options: str, cwd: Path | None = None, **settings: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a copy's ``prepare.sh``, in the folder ``cwd``."""
     return subprocess.run(
         [copy / "deploy/docker/prepare.sh", *options],
+        cwd=cwd,
         # None of the tester's own settings.
         env={"PATH": os.environ["PATH"], **settings},
         capture_output=True,

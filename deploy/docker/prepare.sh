@@ -12,19 +12,23 @@
 # Of the environment it takes MODEL_NAME and MODEL_MAX_TOKENS, VLLM_API_KEY, and with --accelerator none
 # VLLM_BASE_URL: where the model server is   (http://127.0.0.1:8100/v1)
 set -euo pipefail
+caller=$PWD # Folders are named from there.
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 # shellcheck source=scripts/lib/say.sh
 source scripts/lib/say.sh
 
-usage() { sed -n '2,/^set/{s/^# \{0,1\}//p}' "$0"; }
-accelerator='' model='' model_name='' host='' address='' profiles=()
+accelerator='' model='' model_name='' host='' address='' profiles=() seen=' '
 while (($#)); do
     case $1 in
-    --help) usage && exit ;;
+    -h | --help)
+        sed -n '2,/^set -e/{/^set -e/d;s/^# \{0,1\}//p}' deploy/docker/prepare.sh
+        exit
+        ;;
     --monitoring) profiles+=(monitoring) && shift && continue ;;
     --accelerator | --model | --model-name | --host | --address)
-        [[ -n ${2:-} ]] || fail "$1 needs a value: --help says which."
-        name=${1#--}
+        [[ -n ${2:-} && $2 != --* ]] || fail "$1 needs a value: --help says which."
+        [[ $seen != *" $1 "* ]] || fail "$1 is given twice: give it once."
+        seen+="$1 " name=${1#--}
         printf -v "${name//-/_}" %s "$2"
         shift 2
         ;;
@@ -33,7 +37,8 @@ while (($#)); do
 done
 [[ $accelerator =~ ^(rocm|cuda|cpu|none)$ ]] ||
     fail "Give --accelerator rocm, cuda, cpu or none, not '$accelerator'."
-[[ -z $host || $host =~ ^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$ ]] ||
+label='[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?'
+[[ -z $host || (${#host} -le 253 && $host =~ ^$label(\.$label)*$) ]] ||
     fail "--host must be a name such as camera.example.org, not '$host'."
 # is_ipv4 TEXT
 is_ipv4() {
@@ -55,24 +60,39 @@ is_ipv6() {
 [[ -z $address ]] || is_ipv4 "$address" || is_ipv6 "$address" ||
     fail "--address must be an IP address such as 203.0.113.5, not '$address'."
 [[ -z $address || -n $host ]] || fail "--address needs --host: coturn speaks TLS under that name."
+# need_plain NAME VALUE: deploy/.env can hold it, in quotes where it must be.
+need_plain() {
+    [[ $2 != *[[:cntrl:]\'\\]* ]] || fail "$1 must have no control characters, apostrophes or backslashes: deploy/.env can't hold them."
+}
 if [[ -n $model ]]; then
-    [[ -f $model/config.json ]] || fail "--model names no model's folder: '$model' has no config.json."
-    model=$(cd "$model" && pwd)
+    need_plain "--model" "$model"
+    given=$model
+    [[ $model == /* ]] || model=$caller/$model
+    [[ -f $model/config.json ]] || fail "--model names no model's folder: '$given' has no config.json."
+    model=$(CDPATH='' cd -- "$model" && pwd)
+    need_plain "The folder of --model" "$model"
 elif [[ $accelerator == rocm || $accelerator == cuda ]]; then
     fail "Give --model FOLDER: scripts/download_model.sh fetches one."
 fi
 
 model_name=${model_name:-${MODEL_NAME:-$(basename "$model")}} # Of the demo model: none.
-[[ ${MODEL_MAX_TOKENS:-512} =~ ^([1-9][0-9]{3,8}|[6-9][0-9]{2}|5[2-9][0-9]|51[2-9])$ ]] ||
-    fail "MODEL_MAX_TOKENS must be a whole number from 512 on, not '$MODEL_MAX_TOKENS'."
+need_plain "The model's name" "$model_name"
+[[ $model_name != -* ]] || fail "The model's name must not begin with a dash: give another --model-name than '$model_name'."
+[[ ${VLLM_API_KEY:-} != *[[:cntrl:]]* ]] || fail "VLLM_API_KEY must be one line without control characters."
+[[ ${MODEL_MAX_TOKENS:-512} =~ ^([1-9][0-9]{3,5}|1000000|[6-9][0-9]{2}|5[2-9][0-9]|51[2-9])$ ]] ||
+    fail "MODEL_MAX_TOKENS must be a whole number from 512 to 1000000, not '$MODEL_MAX_TOKENS'."
 if [[ $accelerator == none ]]; then
-    [[ ${VLLM_BASE_URL:-http://x} =~ ^https?://[^/,]+[^,]*(, *https?://[^/,]+[^,]*)*$ ]] ||
-        fail "VLLM_BASE_URL must look like http://gpu-host:8100/v1, not '$VLLM_BASE_URL'."
+    url="https?://[^/,[:space:]]+[^,[:space:]]*"
+    [[ ${VLLM_BASE_URL:-http://x} =~ ^$url(,\ *$url)*$ ]] ||
+        fail "VLLM_BASE_URL must look like http://gpu-host:8100/v1, several with commas between, not '$VLLM_BASE_URL'."
+    need_plain VLLM_BASE_URL "${VLLM_BASE_URL:-}"
 elif [[ -n ${VLLM_BASE_URL:-} ]]; then
     fail "VLLM_BASE_URL is for --accelerator none: with $accelerator the model server is in a container."
 fi
 
-env_file=${ENV_FILE:-deploy/.env} secrets=${SECRETS_DIR:-deploy/docker/secrets}
+env_file=deploy/.env secrets=deploy/docker/secrets
+[[ ! -e $env_file || (-f $env_file && -r $env_file) ]] || fail "$env_file is no file that can be read: remove it and run this again."
+[[ -w deploy ]] || fail "$PWD/deploy can't be written: run this as its owner."
 
 # --- Secrets: the folder is for its owner, since files are mounted with their own permissions --------
 random_text() { head -c 36 /dev/urandom | base64 | tr '+/' '-_'; }
@@ -85,8 +105,8 @@ secret() {
         say "Made $secrets/$1"
     }
 }
-mkdir -p "$secrets"
-chmod 700 "$secrets"
+{ mkdir -p "$secrets" && chmod 700 "$secrets"; } 2>/dev/null ||
+    fail "$secrets must be a folder of your own: remove what is there, or run this as its owner."
 for name in DJANGO_SECRET_KEY JWT_SECRET_KEY TURN_SECRET database_password grafana_password; do
     secret "$name" "$(random_text)"
 done
@@ -107,6 +127,8 @@ fi
 [[ -z $host ]] || profiles=(tls "${profiles[@]}")
 # gid GROUP: its number on this host, empty if there is none.
 gid() { getent group "$1" | cut -d : -f 3; }
+# quoted TEXT: as it is, or in quotes where Compose would read more into it: $, # and blanks.
+quoted() { if [[ $1 =~ ^[A-Za-z0-9_./:@,+-]*$ ]]; then printf %s "$1"; else printf "'%s'" "$1"; fi; }
 settings() {
     local files=docker-compose.yml
     [[ $accelerator == none ]] || files+=:docker/compose.$accelerator.yml
@@ -125,12 +147,13 @@ ICE_PUBLIC_ADDRESS=$address
 ENV
     if [[ $accelerator == none ]]; then
         printf '%s\n' '# Where the model server is, and what it calls the model.' \
-            "VLLM_BASE_URL=${VLLM_BASE_URL:-http://127.0.0.1:8100/v1}" "MODEL_NAME=${model_name:-qwen2.5-vl-32b}" \
+            "VLLM_BASE_URL=$(quoted "${VLLM_BASE_URL:-http://127.0.0.1:8100/v1}")" \
+            "MODEL_NAME=$(quoted "${model_name:-qwen2.5-vl-32b}")" \
             "MODEL_MAX_TOKENS=${MODEL_MAX_TOKENS:-8192}"
     elif [[ -n $model ]]; then
-        printf '%s\n' "MODEL_PATH=$model" "MODEL_NAME=$model_name" "MODEL_MAX_TOKENS=${MODEL_MAX_TOKENS:-8192}"
+        printf '%s\n' "MODEL_PATH=$(quoted "$model")" "MODEL_NAME=$(quoted "$model_name")" "MODEL_MAX_TOKENS=${MODEL_MAX_TOKENS:-8192}"
     else
-        printf '%s\n' '# The demo model.' "MODEL_NAME=${model_name:-qwencam-demo}" "MODEL_MAX_TOKENS=${MODEL_MAX_TOKENS:-4096}"
+        printf '%s\n' '# The demo model.' "MODEL_NAME=$(quoted "${model_name:-qwencam-demo}")" "MODEL_MAX_TOKENS=${MODEL_MAX_TOKENS:-4096}"
     fi
     [[ $accelerator != rocm ]] || printf '%s\n' \
         "# Who may use the GPUs: the host's groups video and render." "VIDEO_GID=$(gid video)" "RENDER_GID=$(gid render)"

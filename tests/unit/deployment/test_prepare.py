@@ -1,6 +1,12 @@
-"""deploy/docker/prepare.sh: settings and secrets, made once."""
+"""deploy/docker/prepare.sh: settings and secrets, made once.
 
+Guards: a name that becomes a line of its own in ``.env``, or that Compose reads as something else;
+a folder that is looked for elsewhere than where the caller is; a help that never ends.
+"""
+
+import os
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -129,7 +135,11 @@ def test_which_addresses_are_not(copy: Path, address: str) -> None:
     [
         ("none", {"VLLM_BASE_URL": "gpu-host:8100"}, "VLLM_BASE_URL must look like http://gpu-"),
         ("cpu", {"VLLM_BASE_URL": "http://a/v1"}, "VLLM_BASE_URL is for --accelerator none"),
+        ("none", {"VLLM_BASE_URL": "http://a/v1 http://b/v1"}, "VLLM_BASE_URL must look like"),
         ("cpu", {"MODEL_MAX_TOKENS": "8k"}, "MODEL_MAX_TOKENS must be a whole number from 512"),
+        ("cpu", {"MODEL_MAX_TOKENS": "9999999"}, "MODEL_MAX_TOKENS must be a whole number from"),
+        ("cpu", {"MODEL_NAME": "a\nPUBLIC_URL=evil"}, "The model's name must have no control"),
+        ("cpu", {"VLLM_API_KEY": "a\nb"}, "VLLM_API_KEY must be one line"),
     ],
 )
 def test_bad_settings_are_one_sentence(
@@ -154,6 +164,13 @@ def test_bad_settings_are_one_sentence(
         (["--accelerator", "cpu", "--host", "a b"], "--host must be a name such as"),
         (["--accelerator", "cpu", "--address", "here"], "--address must be an IP address such as"),
         (["--accelerator", "cpu", "--address", "203.0.113.5"], "--address needs --host"),
+        (["--accelerator", "cpu", "--host", "a..b"], "--host must be a name such as"),
+        (["--accelerator", "cpu", "--host", "a.-b"], "--host must be a name such as"),
+        (["--accelerator", "cpu", "--accelerator", "none"], "--accelerator is given twice"),
+        (["--accelerator", "cpu", "--model-name", "--host"], "--model-name needs a value"),
+        (["--accelerator", "cpu", "--model-name", "-x"], "The model's name must not begin with"),
+        (["--accelerator", "cpu", "--model-name", "it's"], "The model's name must have no control"),
+        (["--accelerator", "cpu", "--model", "a\nb"], "--model must have no control characters"),
         (["--speed"], "There is no option --speed: --help lists them."),
     ],
 )
@@ -167,7 +184,42 @@ def test_bad_options_are_one_sentence_and_make_nothing(
     assert not (copy / "deploy/docker/secrets").exists()
 
 
-def test_help_lists_the_options(copy: Path) -> None:
-    ran = prepare(copy, "--help")
-    assert ran.returncode == 0
+@pytest.mark.parametrize("folder", ["", "deploy", "deploy/docker", "scripts"])
+def test_help_lists_the_options(copy: Path, folder: str) -> None:
+    """From wherever it is called, by a path that is relative to there."""
+    program = os.path.relpath(copy / "deploy/docker/prepare.sh", copy / folder)
+    ran = subprocess.run(
+        [program if "/" in program else f"./{program}", "-h" if folder else "--help"],
+        cwd=copy / folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert ran.returncode == 0, ran.stderr
     assert "--accelerator KIND" in ran.stdout and "set -euo" not in ran.stdout
+
+
+def test_names_are_what_compose_reads(copy: Path) -> None:
+    """The folder is seen from where the caller is."""
+    folder = copy / "their models/my mo#del $HOME"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text("{}")
+    options = ["--model", folder.name, "--model-name", 'a"b $X # c']
+    ran = prepare(copy, "--accelerator", "cuda", *options, cwd=folder.parent)
+    assert ran.returncode == 0, ran.stderr
+    services = resolved(copy)["services"]
+    # Compose prints a dollar twice.
+    assert services["web"]["environment"]["MODEL_NAME"] == 'a"b $$X # c'
+    (model,) = (v for v in services["vllm"]["volumes"] if v["target"] == "/model")
+    assert model["source"] == str(folder).replace("$", "$$")
+
+
+@pytest.mark.parametrize("there", ["deploy/.env/", "deploy/docker/secrets"])
+def test_what_is_in_the_way_is_said_in_a_sentence(copy: Path, there: str) -> None:
+    if there.endswith("/"):
+        (copy / there).mkdir()
+    else:
+        (copy / there).touch()
+    ran = prepare(copy, "--accelerator", "cpu")
+    assert ran.returncode == 1
+    assert there.rstrip("/") in ran.stderr and ran.stderr.count("\n") == 1
