@@ -13,6 +13,12 @@ for part in say environments; do
     # shellcheck source=/dev/null
     source "scripts/lib/$part.sh"
 done
+case ${1:-} in
+    -h | --help)
+        sed -n '2,/^set -e/{/^set -e/d;s/^# \{0,1\}//p}' scripts/lock.sh
+        exit
+        ;;
+esac
 uv=$PWD/$VENV/bin/uv
 [[ -x $uv ]] || fail "There is no uv in $VENV: ./scripts/test.sh unit installs it."
 

@@ -17,7 +17,7 @@ case ${1:-} in
     '') ;;
     --unreleased) dated=false ;;
     -h | --help)
-        sed -n '2,/^set -e/{/^set -e/d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"
+        sed -n '2,/^set -e/{/^set -e/d;s/^# \{0,1\}//;p}' scripts/release.sh
         exit
         ;;
     *) fail "Unknown option '$1': see --help." ;;

@@ -11,6 +11,13 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/lib/say.sh
 # shellcheck source=scripts/lib/preflight.sh
 source scripts/lib/preflight.sh
+case ${1:-} in
+    -h | --help)
+        sed -n '2,/^set -e/{/^set -e/d;s/^# \{0,1\}//p}' scripts/start_web_server.sh
+        exit
+        ;;
+    ?*) fail "There is no option $1: see --help." ;;
+esac
 
 HOST=${HOST:-127.0.0.1} PORT=${PORT:-8000}
 PYTHON=${PYTHON:-.venv/bin/python}

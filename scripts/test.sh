@@ -10,6 +10,12 @@ for part in say preflight environments; do
     # shellcheck source=/dev/null
     source "scripts/lib/$part.sh"
 done
+case ${1:-} in
+    -h | --help)
+        sed -n '2,/^set -e/{/^set -e/d;s/^# \{0,1\}//p}' scripts/test.sh
+        exit
+        ;;
+esac
 export DATA_DIR=$PWD/var
 LOG_DIR=$DATA_DIR/logs
 BACKGROUND=

@@ -7,6 +7,13 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/lib/say.sh
 source ../scripts/lib/say.sh
+case ${1:-} in
+    -h | --help)
+        sed -n '2,/^set -e/{/^set -e/d;s/^# \{0,1\}//p}' docker/pin_digests.sh
+        exit
+        ;;
+    ?*) fail "There is no option $1: see --help." ;;
+esac
 
 read -ra compose <<<"${COMPOSE:-docker compose}"
 file=docker/compose.digests.yml
