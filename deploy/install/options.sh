@@ -4,6 +4,7 @@
 
 SETTINGS=/etc/qwencam
 DATA=/var/lib/qwencam
+LOCK_FILE=/run/qwencam-install.lock
 
 usage() { sed -n '2,/^set -e/{/^set -e/d;s/^# \{0,1\}//;p}' "$SOURCE/deploy/install.sh"; }
 
@@ -22,6 +23,7 @@ read_options() {
                 ;;
             --restore | --prefix | --from | --model | --vllm | --environment | --public-url | --web-ports | --health-seconds)
                 [[ -n ${2:-} && $2 != --* ]] || fail "$1 needs a value: see --help."
+                [[ $2 != *[[:cntrl:]]* ]] || fail "$1 must be one line without control characters."
                 [[ " ${seen[*]} " != *" $1 "* ]] || fail "$1 is given twice: give it once."
                 seen+=("$1")
                 [[ $1 != --restore ]] || choose_action restore
@@ -58,14 +60,20 @@ check_they_go_together() {
 }
 
 option() {
-    local port
+    local label='[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?' url=${2%/} port
     case $1 in
         --restore) BACKUP_FILE=$(realpath -ms "$2") ;;
-        --prefix) PREFIX=$(readlink -m "$2") ;;
+        --prefix)
+            PREFIX=$(readlink -m "$2")
+            # Programs name the environment's Python in their first line, of which Linux reads 255 characters.
+            ((${#PREFIX} <= 100)) || fail "--prefix may have 100 characters at most, not ${#PREFIX}."
+            ;;
         --from) ARCHIVE=$(readlink -m "$2") ;;
         --model)
             [[ $2 == /* || $2 =~ ^[A-Za-z0-9][A-Za-z0-9._@-]*$ ]] ||
                 fail "--model must be a known name such as qwen2.5-vl-32b, a folder that begins with /, or demo, not '$2'."
+            is_plain "$2" && [[ $(basename "$2") != -* ]] ||
+                fail "--model must not begin with a dash, nor have quotes, backslashes or blanks at its ends: rename $2."
             MODEL=$2
             ;;
         --vllm)
@@ -75,11 +83,11 @@ option() {
             ;;
         --environment) ENVIRONMENT_OPTION=$(readlink -m "$2") ;;
         --public-url)
-            [[ $2 =~ ^https?://[A-Za-z0-9.-]+(:[0-9]+)?$ || $2 =~ ^https?://\[[0-9a-fA-F:]+\](:[0-9]+)?$ ]] ||
-                fail "--public-url must look like https://camera.example.org, not '$2'."
-            port=${BASH_REMATCH[1]#:}
+            [[ $url =~ ^https?://($label(\.$label)*|\[[0-9a-fA-F:]*:[0-9a-fA-F:]*\])(:[0-9]+)?$ ]] ||
+                fail "--public-url must look like https://camera.example.org, without a path, not '$2'."
+            port=${BASH_REMATCH[-1]#:}
             [[ -z $port ]] || is_port "$port" || fail "--public-url must have a port from 1 to 65535, not '$port'."
-            PUBLIC_URL_OPTION=$2
+            PUBLIC_URL_OPTION=$url
             ;;
         --web-ports) read_web_ports "$2" ;;
         --health-seconds)
@@ -88,6 +96,9 @@ option() {
             ;;
     esac
 }
+
+# is_plain TEXT: systemd, Python and these scripts read it alike from a file of settings.
+is_plain() { [[ $1 != *[[:cntrl:]\"\'\\]* && $1 != [[:space:]]* && $1 != *[[:space:]] ]]; }
 
 is_port() { [[ $1 =~ ^[1-9][0-9]{0,4}$ ]] && (($1 <= 65535)); }
 
@@ -161,6 +172,12 @@ check_prefix() {
 
 # One installer at a time. The lock goes with this process, however it ends.
 take_lock() {
-    exec 9>/run/qwencam-install.lock
+    if [[ $DRY_RUN == false ]]; then
+        exec 9>"$LOCK_FILE"
+    elif [[ -e $LOCK_FILE ]]; then
+        exec 9<"$LOCK_FILE"
+    else
+        return 0 # It changes nothing, and nobody else is here.
+    fi
     flock -n 9 || fail "Another install.sh is running: wait for its end."
 }

@@ -183,7 +183,7 @@ check_model_fits() {
     need_python
     step "Does this host suit $MODEL?"
     mapfile -t lines < <(grep -E '^[A-Z_]+=' "$SCRATCH/settings")
-    env "${lines[@]}" PYTHON="$(service_python)" \
+    env "${lines[@]}" PYTHONDONTWRITEBYTECODE=1 PYTHON="$(service_python)" \
         bash "$SOURCE/scripts/check_hardware.sh" --model "$MODEL" --disk /var/lib ||
         fail "It does not: mend what is named above, or choose another --model."
 }

@@ -1,6 +1,10 @@
 # Can what is asked for be done here? Each check ends the script with one sentence, before anything is.
 # shellcheck shell=bash
 
+DEVICES=/dev
+# The model server's, which are taken from the environment once.
+MODEL_SETTINGS=(MODEL_NAME MODEL_MAX_TOKENS MODEL_DTYPE TENSOR_PARALLEL_SIZE GPU_MEMORY_UTILIZATION)
+
 # check_request: of an installation or an upgrade.
 check_request() {
     case $ACTION in install | upgrade) ;; *) return 0 ;; esac
@@ -14,10 +18,14 @@ check_request() {
 
 # check_environment: what the caller's environment gives, by its form.
 check_environment() {
-    local name
+    local name url="https?://[^/,[:space:]]+[^,[:space:]]*" file
+    for name in DATABASE_URL REDIS_URL VLLM_BASE_URL VLLM_API_KEY TURN_SECRET EMAIL_HOST_PASSWORD VLLM_PORT "${MODEL_SETTINGS[@]}"; do
+        [[ ${!name:-} != *[[:cntrl:]]* ]] || fail "$name must be one line without control characters."
+    done
     [[ ${DATABASE_URL:-postgres://} =~ ^(postgres|postgresql|sqlite):// ]] ||
         fail "DATABASE_URL must look like postgres://user:password@host:5432/name."
-    [[ ${DATABASE_URL:-} != sqlite:* || $DATABASE_URL == "sqlite:///$DATA"/* ]] ||
+    file=${DATABASE_URL:-} file=${file#sqlite:///} file=${file%%\?*}
+    [[ ${DATABASE_URL:-} != sqlite:* || ($file == /* && $file != *%* && $(realpath -ms "$file") == "$DATA"/*) ]] ||
         fail "DATABASE_URL must name a file in $DATA, the only folder that the services may write to: sqlite:///$DATA/db.sqlite3."
     [[ ${REDIS_URL:-redis://} =~ ^(rediss?|unix):// ]] ||
         fail "REDIS_URL must look like redis://:password@host:6379/0."
@@ -27,12 +35,20 @@ check_environment() {
         [[ $ACTION == install || -z ${!name:-} || ${!name} == "$(secret "$name")" ]] ||
             fail "--upgrade changes no secrets: leave $name out, and give it to install.sh without --upgrade."
     done
-    [[ ${VLLM_BASE_URL:-http://x} =~ ^https?://[^/,]+[^,]*(, *https?://[^/,]+[^,]*)*$ ]] ||
-        fail "VLLM_BASE_URL must look like http://gpu-host:8100/v1, not '$VLLM_BASE_URL'."
-    [[ -z ${VLLM_PORT:-} ]] || is_port "$VLLM_PORT" || fail "VLLM_PORT must be a port from 1 to 65535, not '$VLLM_PORT'."
-    for name in MODEL_MAX_TOKENS TENSOR_PARALLEL_SIZE; do
-        [[ ${!name:-1} =~ ^[1-9][0-9]{0,8}$ ]] || fail "$name must be a whole number, not '${!name}'."
-    done
+    [[ -z ${VLLM_BASE_URL:-} ]] || { [[ $VLLM_BASE_URL =~ ^$url(,\ *$url)*$ ]] && is_plain "$VLLM_BASE_URL"; } ||
+        fail "VLLM_BASE_URL must look like http://gpu-host:8100/v1, several with commas between, not '$VLLM_BASE_URL'."
+    [[ -z ${VLLM_PORT:-} ]] || { is_port "$VLLM_PORT" && ((VLLM_PORT >= 1024)); } ||
+        fail "VLLM_PORT must be a port from 1024 to 65535, not '$VLLM_PORT': the services have no right to lower ones."
+    { [[ ${MODEL_NAME:-} != -* ]] && is_plain "${MODEL_NAME:-}"; } ||
+        fail "MODEL_NAME must not begin with a dash, nor have quotes, backslashes or blanks at its ends: '$MODEL_NAME'."
+    [[ ${MODEL_MAX_TOKENS:-512} =~ ^([1-9][0-9]{3,5}|1000000|[6-9][0-9]{2}|5[2-9][0-9]|51[2-9])$ ]] ||
+        fail "MODEL_MAX_TOKENS must be a whole number from 512 to 1000000, not '$MODEL_MAX_TOKENS'."
+    [[ ${TENSOR_PARALLEL_SIZE:-1} =~ ^([1-9][0-9]{0,2}|10[01][0-9]|102[0-4])$ ]] ||
+        fail "TENSOR_PARALLEL_SIZE must be a whole number from 1 to 1024, not '$TENSOR_PARALLEL_SIZE'."
+    [[ ${MODEL_DTYPE:-auto} =~ ^(auto|half|float16|bfloat16|float|float32)$ ]] ||
+        fail "MODEL_DTYPE must be auto, bfloat16, float16 or float32, not '$MODEL_DTYPE'."
+    [[ ${GPU_MEMORY_UTILIZATION:-1} =~ ^(1(\.0*)?|0?\.[0-9]*[1-9][0-9]*)$ ]] ||
+        fail "GPU_MEMORY_UTILIZATION must be above 0 and at most 1, such as 0.9, not '$GPU_MEMORY_UTILIZATION'."
 }
 
 # choose_vllm: by the host's GPU, where --vllm is not given.
@@ -41,13 +57,20 @@ choose_vllm() {
         :
     elif [[ -n ${VLLM_BASE_URL:-} ]]; then
         VLLM=none
-    elif [[ -e /dev/kfd ]]; then
+    elif [[ -e $DEVICES/kfd ]]; then
         VLLM=rocm
-    elif [[ -e /dev/nvidiactl ]]; then
+    elif [[ -e $DEVICES/nvidiactl ]]; then
         VLLM=cuda
     else
         VLLM=cpu
     fi
+    # What is there already may be out of order for a while.
+    [[ $VLLM_OPTION != cuda || -e $DEVICES/nvidiactl ]] ||
+        fail "--vllm cuda needs an NVIDIA GPU with its driver, and $DEVICES/nvidiactl is missing: leave --vllm out to use what there is."
+    [[ $VLLM_OPTION != rocm || -e $DEVICES/kfd ]] ||
+        fail "--vllm rocm needs an AMD GPU with its driver, and $DEVICES/kfd is missing: leave --vllm out to use what there is."
+    [[ $VLLM != cpu || ${TENSOR_PARALLEL_SIZE:-1} == 1 ]] ||
+        fail "TENSOR_PARALLEL_SIZE must be 1 without a GPU, not '$TENSOR_PARALLEL_SIZE'."
     [[ $VLLM == none || -n $MODEL || -e $SETTINGS/qwencam.env ]] ||
         fail "Say which model to serve: --model qwen2.5-vl-32b on a large GPU, --model demo to try it out, or VLLM_BASE_URL for a server there is."
     [[ $VLLM != none || -z $MODEL ]] ||
@@ -59,14 +82,42 @@ check_folders() {
     if [[ -n $ENVIRONMENT ]]; then
         "$ENVIRONMENT/bin/python" -P -c 'import aiortc, celery, daphne, django' 2>/dev/null ||
             fail "--environment has no Python that imports what requirements.txt names: $ENVIRONMENT."
+        need_visible --environment "$ENVIRONMENT"
+        need_visible --environment "$ENVIRONMENT/bin/python"
     fi
-    [[ $VLLM != /* || -x $VLLM/bin/python ]] || fail "--vllm names a folder without bin/python: $VLLM."
+    if [[ $VLLM == /* ]]; then
+        [[ -x $VLLM/bin/python ]] || fail "--vllm names a folder without bin/python: $VLLM."
+        need_visible --vllm "$VLLM"
+        need_visible --vllm "$VLLM/bin/python"
+    fi
     if [[ $MODEL == /* ]]; then
         [[ -f $MODEL/config.json ]] || fail "--model names a folder without a checkpoint: $MODEL/config.json is missing."
-        case $(readlink -f "$MODEL") in
-            /root/* | /home/*) fail "The model server can't see $MODEL: move it to /var/lib/qwen-vllm/models or /srv." ;;
-        esac
+        need_visible --model "$MODEL"
+        need_readable "$MODEL"
     fi
+}
+
+# need_visible OPTION PATH: the services have no homes, and a /tmp of their own; nor have they what a
+# link leads to there.
+need_visible() {
+    local path
+    for path in "$(realpath -ms "$2")" "$(readlink -m "$2")"; do
+        case $path in
+            /root/* | /home/* | /run/user/* | /tmp/* | /var/tmp/*)
+                fail "$1: the services can't see $path, which is in a home or in /tmp: move it to /srv, say."
+                ;;
+        esac
+    done
+}
+
+# need_readable FOLDER: by the model server's user; before there is one, by anybody.
+need_readable() {
+    local user=qwen-vllm unreadable
+    id -u "$user" >/dev/null 2>&1 || user=nobody
+    unreadable=$(setpriv --reuid "$user" --regid "$(id -g "$user")" --init-groups -- \
+        env -C / find -L "$1/" -maxdepth 1 ! -readable -print -quit 2>&1) || unreadable=${unreadable:-$1}
+    [[ -z $unreadable ]] ||
+        fail "The model server's user can't read $1: chmod -R a+rX it and a+x the folders above, or move it to /srv."
 }
 
 # check_model_server: without one of ours there must be another.
@@ -82,6 +133,7 @@ check_ports() {
     local port others number whose
     [[ $ACTION == install || -n $WEB_PORTS ]] || return 0
     others=$(other_ports)
+    need_different_ports "$others"
     for port in $(web_ports); do
         while read -r number whose; do
             [[ $port != "$number" ]] || fail "Port $port can't be a web server's, it is that of $whose: choose others with --web-ports."
@@ -92,6 +144,19 @@ check_ports() {
     # Ours are in use later on.
     [[ -e $SETTINGS/qwencam.env || $VLLM == none ]] || ! port_in_use "$(planned VLLM_PORT)" ||
         fail "Port $(planned VLLM_PORT) is in use by another program: choose another VLLM_PORT."
+}
+
+# need_different_ports LINES: of what listens here, as other_ports prints it. VLLM_BASE_URL names our own
+# model server once more.
+need_different_ports() {
+    local number whose
+    local -A taken=()
+    while read -r number whose; do
+        [[ $whose != *VLLM_BASE_URL* ]] || continue
+        [[ ! -v taken[$number] ]] ||
+            fail "Port $number can't be that of ${taken[$number]} and that of $whose: choose another for one of them."
+        taken[$number]=$whose
+    done <<<"$1"
 }
 
 # other_ports: prints the ports on this host that are no web server's, and whose each one is.

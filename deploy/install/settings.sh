@@ -86,7 +86,7 @@ plan_settings() {
         grep -vE "^($(IFS='|' && echo "${SECRETS[*]}"))=" "$SOURCE/deploy/production.env.example" >"$base"
         VLLM_PORT=${VLLM_PORT:-$(port_of_ours 8100)} # Once: what is free may change.
         model+=("VLLM_PORT=$VLLM_PORT" "VLLM_BASE_URL=http://127.0.0.1:$VLLM_PORT/v1")
-        for name in MODEL_NAME MODEL_MAX_TOKENS MODEL_DTYPE TENSOR_PARALLEL_SIZE GPU_MEMORY_UTILIZATION; do
+        for name in "${MODEL_SETTINGS[@]}"; do
             [[ -z ${!name:-} ]] || model+=("$name=${!name}")
         done
     fi

@@ -2,15 +2,20 @@
 
 Guards: two actions of which only the last was done; ports that nobody can listen on, twice the
 same, or another service's; options that an action does not look at; no model server at all; a
-judgement of the hardware with another context than is served later.
+judgement of the hardware with another context than is served later; a value that becomes a line of
+its own in the settings, or that the model server refuses only when everything is installed; folders
+that the services can't see or read; a dry run that leaves something behind.
 """
 
+import fcntl
 import socket
 import stat
 from pathlib import Path
 
 import pytest
 
+from deploy.models.serving import ServeSettings
+from deploy.models.shape import DTYPE_BYTES
 from tests.unit.installation.parts import bash
 
 
@@ -37,6 +42,18 @@ def refusal(host: Path, lines: str, **environment: str) -> str:
         ("--prefix /srv/a --prefix /srv/b", "--prefix is given twice"),
         ("--nonsense", "Unknown option '--nonsense'"),
         ("--public-url camera.example.org", "--public-url must look like https://"),
+        ("--public-url https://...", "--public-url must look like https://"),
+        ("--public-url https://-", "--public-url must look like https://"),
+        ("--public-url https://a..b", "--public-url must look like https://"),
+        (
+            "--public-url https://a.org/camera",
+            "--public-url must look like https://camera.example.org",
+        ),
+        ("--public-url https://[abc]", "--public-url must look like https://"),
+        ("--prefix $'/srv/a\\nb'", "--prefix must be one line without control characters."),
+        (f"--prefix /srv/{'a' * 300}", "--prefix may have 100 characters at most, not 305."),
+        ("--model '/srv/a\"b'", "--model must not begin with a dash, nor have quotes"),
+        ("--model /srv/-x", "--model must not begin with a dash, nor have quotes"),
         ("--prefix ''", "--prefix needs a value"),
         ("--model --dry-run", "--model needs a value"),
         ("--web-ports 99999", "--web-ports must be ports such as 8000,8001, not '99999'."),
@@ -60,6 +77,8 @@ def test_options_that_make_no_sense(host: Path, options: str, sentence: str):
         "--upgrade --upgrade --web-ports 8000,8001 --model demo --health-seconds 5",
         "--restore /srv/x --health-seconds 5 --prefix /srv/qwencam --dry-run",
         "--uninstall --purge --prefix /srv/qwencam",
+        "--public-url https://camera.example.org/",
+        "--public-url http://[2001:db8::5]:8000",
     ],
 )
 def test_options_that_go_together(host: Path, options: str):
@@ -120,6 +139,25 @@ def test_a_port_of_another_program_and_one_of_ours(services: Path):
         assert bash(services, asked).stdout == ""
 
 
+@pytest.mark.parametrize(
+    ("environment", "sentence"),
+    [
+        ({"VLLM_PORT": "8200"}, "the model server (VLLM_PORT) and that of the worker (WORKER_MET"),
+        (
+            {"VLLM_PORT": "6379", "REDIS_URL": "redis://localhost"},
+            "the model server (VLLM_PORT) and that of Redis (REDIS_URL)",
+        ),
+        (
+            {"REDIS_URL": "redis://127.0.0.1:8200"},
+            "the worker (WORKER_METRICS_PORT) and that of Redis (REDIS_URL)",
+        ),
+    ],
+)
+def test_no_two_services_have_one_port(host: Path, environment: dict[str, str], sentence: str):
+    (host / "etc/qwencam.env").unlink()
+    assert sentence in refusal(host, f"MODEL=demo; {CHECK}", **environment)
+
+
 def test_the_model_servers_port_is_no_web_servers(host: Path):
     (host / "etc/qwencam.env").unlink()
     with socket.create_server(("127.0.0.1", 0)) as other:
@@ -159,8 +197,25 @@ def test_without_a_model_server_of_ours_another_is_named(host: Path):
         (CHECK, {"DATABASE_URL": "sqlite:////srv/x"}, "DATABASE_URL must name a file in"),
         (CHECK, {"REDIS_URL": "localhost:6379"}, "REDIS_URL must look like redis://"),
         (CHECK, {"VLLM_BASE_URL": "http://a/v1,b"}, "VLLM_BASE_URL must look like http://gpu-host"),
-        (CHECK, {"VLLM_PORT": "65536"}, "VLLM_PORT must be a port from 1 to 65535, not '65536'."),
-        (CHECK, {"MODEL_MAX_TOKENS": "8k"}, "MODEL_MAX_TOKENS must be a whole number, not '8k'."),
+        (CHECK, {"VLLM_BASE_URL": "http://a/v1 http://b/v1"}, "VLLM_BASE_URL must look like http:"),
+        (CHECK, {"VLLM_PORT": "65536"}, "VLLM_PORT must be a port from 1024 to 65535, not '65536'"),
+        (CHECK, {"VLLM_PORT": "80"}, "VLLM_PORT must be a port from 1024 to 65535, not '80'"),
+        (CHECK, {"MODEL_MAX_TOKENS": "8k"}, "MODEL_MAX_TOKENS must be a whole number from 512 to"),
+        (CHECK, {"MODEL_MAX_TOKENS": "10"}, "MODEL_MAX_TOKENS must be a whole number from 512 to"),
+        (CHECK, {"MODEL_MAX_TOKENS": "9" * 9}, "MODEL_MAX_TOKENS must be a whole number from 512"),
+        (CHECK, {"MODEL_DTYPE": "foo"}, "MODEL_DTYPE must be auto, bfloat16, float16 or float32"),
+        (CHECK, {"GPU_MEMORY_UTILIZATION": "x"}, "GPU_MEMORY_UTILIZATION must be above 0 and at"),
+        (CHECK, {"GPU_MEMORY_UTILIZATION": "7"}, "GPU_MEMORY_UTILIZATION must be above 0 and at"),
+        (CHECK, {"GPU_MEMORY_UTILIZATION": "0.0"}, "GPU_MEMORY_UTILIZATION must be above 0 and"),
+        (CHECK, {"TENSOR_PARALLEL_SIZE": "1025"}, "TENSOR_PARALLEL_SIZE must be a whole number"),
+        (CHECK, {"TENSOR_PARALLEL_SIZE": "2"}, "TENSOR_PARALLEL_SIZE must be 1 without a GPU"),
+        (CHECK, {"MODEL_NAME": "a b\nc"}, "MODEL_NAME must be one line without control characters"),
+        (CHECK, {"MODEL_NAME": "-x"}, "MODEL_NAME must not begin with a dash, nor have quotes"),
+        (CHECK, {"MODEL_NAME": 'a"b'}, "MODEL_NAME must not begin with a dash, nor have quotes"),
+        (CHECK, {"DATABASE_URL": "postgres://a\n"}, "DATABASE_URL must be one line without"),
+        (CHECK, {"VLLM_API_KEY": "a\tb"}, "VLLM_API_KEY must be one line without control"),
+        ("VLLM=cuda VLLM_OPTION=cuda DEVICES=$T check_request", {}, "--vllm cuda needs an NVIDIA"),
+        ("VLLM=rocm VLLM_OPTION=rocm DEVICES=$T check_request", {}, "--vllm rocm needs an AMD GPU"),
         (f"ACTION=upgrade {CHECK}", {"TURN_SECRET": "s"}, "--upgrade changes no secrets"),
         ("MODEL=demo check_request", {}, "--model is what vLLM serves here, and none is started"),
         ("VLLM=$T check_request", {}, "--vllm names a folder without bin/python"),
@@ -170,6 +225,67 @@ def test_without_a_model_server_of_ours_another_is_named(host: Path):
 )
 def test_what_cannot_be_done(host: Path, lines: str, environment: dict[str, str], sentence: str):
     assert sentence in refusal(host, lines, **environment)
+
+
+@pytest.mark.parametrize(
+    "file", ["/../../etc/x", "/a/../../x", "/%2e%2e/x", "/../data-of-another", "/"]
+)
+def test_a_database_is_in_the_data_folder(host: Path, file: str):
+    refused = refusal(host, CHECK, DATABASE_URL=f"sqlite:///{host}/data{file}")
+    assert f"DATABASE_URL must name a file in {host}/data" in refused
+    named = f"sqlite:///{host}/data/own/../db.sqlite3?timeout=5"
+    assert bash(host, CHECK, DATABASE_URL=named).returncode == 0
+
+
+@pytest.mark.parametrize("value", ["0.9", ".5", "1", "1.0", "0.90"])
+@pytest.mark.parametrize("dtype", ["auto", *DTYPE_BYTES])
+def test_settings_of_the_model_server_are_taken_as_it_takes_them(
+    host: Path, value: str, dtype: str
+):
+    given = {"GPU_MEMORY_UTILIZATION": value, "MODEL_DTYPE": dtype, "MODEL_MAX_TOKENS": "512"}
+    assert ServeSettings.from_environment(given).utilization == value
+    assert bash(host, CHECK, **given).stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("path", "hidden"),
+    [
+        ("/tmp/model", "/tmp/model"),
+        ("/srv/../root/model", "/root/model"),
+        # Links that every Linux has.
+        ("/proc/self/root/var/tmp/model", "/var/tmp/model"),
+        ("/home/somebody", "/home/somebody"),
+        ("/run/user/0/model", "/run/user/0/model"),
+        ("/srv/model", ""),
+    ],
+)
+def test_folders_are_where_the_services_see_them(host: Path, path: str, hidden: str):
+    asked = f"need_visible --model {path}"
+    if hidden:
+        assert refusal(host, asked).startswith(f"--model: the services can't see {hidden},")
+    else:
+        assert bash(host, asked).stdout == ""
+
+
+def test_a_model_that_its_server_cannot_read(host: Path):
+    """As another user where the tests are root's; else as one who can't become another."""
+    (host / "model").mkdir(mode=0o700)
+    (host / "model/config.json").touch()
+    asked = 'need_readable "$T/model"'
+    assert bash(host, asked).stdout == ""
+    refused = refusal(host, f"unset -f setpriv; {asked}")
+    assert "The model server's user can't read" in refused
+
+
+def test_a_dry_run_makes_no_lock_and_heeds_one(host: Path):
+    lines = "LOCK_FILE=$T/lock; DRY_RUN=true; take_lock"
+    assert bash(host, lines).returncode == 0
+    assert not (host / "lock").exists()
+    with (host / "lock").open("w") as held:
+        assert bash(host, lines).returncode == 0
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert "Another install.sh is running" in refusal(host, lines)
+    assert bash(host, lines.replace("true", "false")).returncode == 0
 
 
 def test_a_redis_of_ours_is_not_left_for_another_by_the_way(services: Path):
