@@ -80,7 +80,7 @@ choose_vllm() {
 # check_folders: those that options name have in them what they are needed for.
 check_folders() {
     if [[ -n $ENVIRONMENT ]]; then
-        "$ENVIRONMENT/bin/python" -P -c 'import aiortc, celery, daphne, django' 2>/dev/null ||
+        "$ENVIRONMENT/bin/python" -B -P -c 'import aiortc, celery, daphne, django' 2>/dev/null ||
             fail "--environment has no Python that imports what requirements.txt names: $ENVIRONMENT."
         need_visible --environment "$ENVIRONMENT"
         need_visible --environment "$ENVIRONMENT/bin/python"
@@ -117,7 +117,7 @@ need_readable() {
     unreadable=$(setpriv --reuid "$user" --regid "$(id -g "$user")" --init-groups -- \
         env -C / find -L "$1/" -maxdepth 1 ! -readable -print -quit 2>&1) || unreadable=${unreadable:-$1}
     [[ -z $unreadable ]] ||
-        fail "The model server's user can't read $1: chmod -R a+rX it and a+x the folders above, or move it to /srv."
+        fail "The model server's user can't read $1: chmod -R a+rX it, and chmod a+x the folders above."
 }
 
 # check_model_server: without one of ours there must be another.
