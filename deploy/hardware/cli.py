@@ -19,7 +19,8 @@ from deploy.hardware.report import as_json, lines
 from deploy.hardware.sources import LiveMachine, Machine, RecordedMachine, RecordingMachine
 from deploy.models.catalogue import DEFAULT_MODEL
 from deploy.models.checkpoint import ModelUnknown, describe, downloaded_models
-from deploy.models.printable import printable
+from deploy.models.paths import is_file
+from deploy.models.printable import printable, sentence, sentence_of
 from deploy.models.serving import ServeSettings, SettingInvalid
 
 FITS: Final = 0
@@ -47,10 +48,13 @@ def main(arguments: Sequence[str], environment: Mapping[str, str] | None = None)
         wish = read_wish(settings, model=options.model)
         ports = port_range(settings.get("ICE_PORT_RANGE", ""))
         machine = _machine(options)
+        facts = read_facts(machine, disk_folder=options.disk, ports=ports)
     except (Unusable, ModelUnknown) as error:
-        print(f"check_hardware: {printable(str(error))}", file=sys.stderr)  # noqa: T201
+        print(f"check_hardware: {sentence(error)}", file=sys.stderr)  # noqa: T201
         return UNUSABLE
-    facts = read_facts(machine, disk_folder=options.disk, ports=ports)
+    except OSError as error:
+        print(f"check_hardware: {sentence_of(error, doing='used')}", file=sys.stderr)  # noqa: T201
+        return UNUSABLE
     if not options.recording:
         wish = replace(wish, downloaded=downloaded_models())
     findings = [*judge_gpus(facts), *judge_system(facts), *judge_model(wish, facts)]
@@ -87,7 +91,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 def _machine(options: argparse.Namespace) -> Machine:
     if options.recording:
-        if not (Path(options.recording) / "machine.json").is_file():
+        if not is_file(Path(options.recording) / "machine.json"):
             raise Unusable(f"{options.recording} is no recording: it has no machine.json.")
         return RecordedMachine(Path(options.recording))
     if options.record:

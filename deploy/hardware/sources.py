@@ -20,6 +20,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from deploy.models.paths import expanded
+
 # A tool of a broken driver may wait for ever. amd-smi of eight cards takes a few seconds.
 TOOL_TIMEOUT_SECONDS: Final = 20.0
 # ROCm installs its tools outside the PATH of most accounts.
@@ -139,7 +141,7 @@ class LiveMachine:
 
     def disk(self, folder: str) -> Disk | None:
         """Return the disk that a folder is on."""
-        place = Path(folder).expanduser().absolute()
+        place = expanded(folder).absolute()
         while not place.exists() and place != place.parent:
             place = place.parent
         try:

@@ -9,7 +9,6 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
 
 from deploy.hardware.cli import Unusable, read_wish
 from deploy.hardware.facts import read_facts
@@ -29,7 +28,8 @@ from deploy.models.download.errors import DownloadError
 from deploy.models.download.hubs import open_hub
 from deploy.models.download.request import SOURCES, Request, known_model, request_for
 from deploy.models.download.target import holds
-from deploy.models.printable import printable
+from deploy.models.paths import expanded
+from deploy.models.printable import printable, sentence, sentence_of
 
 # A large model takes longer to load than the demo's. On two busy cores the first answer of 32
 # tokens with 3 billion parameters took 164 s: more than an answer may take by default.
@@ -44,7 +44,10 @@ def main(name: str, settings: Mapping[str, str]) -> int:
             # A name in somebody's config.json must not begin a line of its own: lines are settings.
             print(printable(line))
     except (DownloadError, ModelUnknown, Unusable, DoesNotFit) as error:
-        print(printable(str(error)), file=sys.stderr)
+        print(sentence(error), file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(sentence_of(error, doing="used"), file=sys.stderr)
         return 1
     return 0
 
@@ -52,7 +55,7 @@ def main(name: str, settings: Mapping[str, str]) -> int:
 def decide(name: str, settings: Mapping[str, str]) -> Iterator[str]:
     """Yield the lines; raises the errors that ``main`` turns into a sentence."""
     request = None if looks_like_folder(name) else _request(name)
-    folder = request.folder if request else Path(name).expanduser().absolute()
+    folder = request.folder if request else expanded(name).absolute()
     if not str(folder).isprintable():
         raise ModelUnknown(f"{folder} has control characters in its name: rename it.")
     if request is None or holds(request):

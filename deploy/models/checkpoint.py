@@ -7,6 +7,7 @@ from typing import Any
 
 from deploy.models.catalogue import KNOWN_MODELS, MODELS_FOLDER, KnownModel, find_model
 from deploy.models.download.place import partial_of
+from deploy.models.paths import expanded, is_file, is_folder
 from deploy.models.safetensors_files import (
     INDEX,
     UNREADABLE_JSON,
@@ -47,21 +48,32 @@ def describe(model: str) -> Described:
     Raises:
         ModelUnknown: it is none of them, or its folder can't be read.
     """
-    folder = Path(model).expanduser()
+    folder = expanded(model)
     known = find_model(model)
     if known is not None and model.lower() == known.name:
         folder = folder_of(known)
-    if (folder / "config.json").is_file():
+    if is_file(folder / "config.json"):
         shape = shape_in(folder)
         return Described(name=model, shape=shape, source=str(folder), estimated=False, known=known)
     if looks_like_folder(model):
-        raise ModelUnknown(f"{model} has no checkpoint: {folder / 'config.json'} is missing.")
+        raise ModelUnknown(_why_no_checkpoint(model, folder=folder))
     if known is None:
         raise ModelUnknown(
             f"Nothing is known of {model}: download it and give its folder, "
             "or name one of the catalogue (python3 -m deploy.models lists them)."
         )
     return replace(by_catalogue(known), name=model)
+
+
+def _why_no_checkpoint(model: str, *, folder: Path) -> str:
+    path = folder / "config.json"
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:
+        return f"{model} can't be read: {error.strerror}."
+    return f"{model} has no checkpoint: {path} is missing."
 
 
 def by_catalogue(model: KnownModel) -> Described:
@@ -113,7 +125,7 @@ def shape_in(folder: Path) -> ModelShape:
 
 def looks_like_folder(model: str) -> bool:
     """Is it meant as a path, not as ``owner/repository`` or a short name?"""
-    return model.startswith(("/", ".", "~", "deploy/")) or Path(model).is_dir()
+    return model.startswith(("/", ".", "~", "deploy/")) or is_folder(model)
 
 
 def read_config(folder: Path) -> dict[str, Any]:

@@ -22,7 +22,8 @@ from deploy.models.checkpoint import (
 from deploy.models.download.request import REPOSITORY
 from deploy.models.dtype import default_dtype
 from deploy.models.fit import Place
-from deploy.models.printable import printable
+from deploy.models.paths import expanded
+from deploy.models.printable import sentence
 from deploy.models.processor import (
     NATIVE_BFLOAT16,
     Read,
@@ -33,6 +34,7 @@ from deploy.models.processor import (
     read_file,
 )
 from deploy.models.profiles import Profile, profile_of
+from deploy.models.safetensors_files import UNREADABLE_JSON
 from deploy.models.serving import (
     DEVICES,
     Device,
@@ -41,7 +43,7 @@ from deploy.models.serving import (
     SettingInvalid,
     serve_command,
 )
-from deploy.models.shape import ModelShape, shape_of
+from deploy.models.shape import ModelShape, architectures_of, shape_of
 from deploy.models.torch_build import BuildUnusable, gpu_devices, refuse_mismatch, torch_build
 
 _PRINT = "--print-command"
@@ -61,7 +63,7 @@ def main(arguments: Sequence[str]) -> NoReturn:
         command = command_of(settings, device=device, environment=os.environ, further=further)
         key = read_key(os.environ)
     except (SettingInvalid, ModelUnknown, BuildUnusable) as error:
-        sys.exit(printable(str(error)))
+        sys.exit(sentence(error))
     if printed:
         print("\n".join(printed_command(command)))  # noqa: T201
         sys.exit()
@@ -165,7 +167,7 @@ def place_of(model: str) -> str:
         ModelUnknown: it is nothing of these.
     """
     if looks_like_folder(model):
-        return str(Path(model).expanduser())
+        return str(expanded(model))
     known = find_model(model)
     if known is not None and model.lower() == known.name:
         folder = folder_of(known)
@@ -194,7 +196,7 @@ def _shape(model: str, *, local: bool) -> ModelShape | None:
     weights = weight_bytes(folder)
     try:
         return shape_of(config, weight_bytes=weights)
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (*UNREADABLE_JSON, TypeError, KeyError, AttributeError):
         return None
 
 
@@ -227,7 +229,7 @@ def _dtype(settings: ServeSettings, *, shape: ModelShape | None, device: Device,
 def _profile(model: str, *, local: bool) -> Profile | None:
     """Return the profile by the folder's own configuration, else by what is known of the name."""
     if local:
-        return profile_of(read_config(Path(model)).get("architectures") or [])
+        return profile_of(architectures_of(read_config(Path(model))))
     known = find_model(model)
     return profile_of([known.shape.architecture]) if known else None
 

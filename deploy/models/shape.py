@@ -7,6 +7,7 @@ from typing import Any, Final
 # Bytes of a number. "auto" is the checkpoint's own, but vLLM never serves float32 by itself.
 DTYPE_BYTES: Final = {"bfloat16": 2, "float16": 2, "half": 2, "float32": 4, "float": 4}
 _FLOAT32: Final = 4
+_MOST: Final = 1_000_000
 
 
 class ShapeUnknown(ValueError):
@@ -89,12 +90,12 @@ def shape_of(config: Mapping[str, Any], *, weight_bytes: int) -> ModelShape:
     Raises:
         ShapeUnknown: something that is needed isn't there.
     """
-    text = config.get("text_config") or config.get("llm_config") or config
+    text = text_config(config)
     quantization = _quantization(config, text)
     hidden, layers = _count(text, "hidden_size"), _count(text, "num_hidden_layers")
     heads = _count(text, "num_attention_heads")
     return ModelShape(
-        architecture=(config.get("architectures") or [""])[0],
+        architecture=next(iter(architectures_of(config)), ""),
         weight_bytes=weight_bytes,
         layers=layers,
         attention_layers=_attention_layers(text, layers=layers),
@@ -110,9 +111,28 @@ def shape_of(config: Mapping[str, Any], *, weight_bytes: int) -> ModelShape:
     )
 
 
+def text_config(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the language model's part of a ``config.json``: nested, or all of it.
+
+    Raises:
+        ShapeUnknown: it is no JSON object.
+    """
+    text = config.get("text_config") or config.get("llm_config") or config
+    if not isinstance(text, Mapping):
+        raise ShapeUnknown("its language model's part (text_config) is no JSON object.")
+    return text
+
+
+def architectures_of(config: Mapping[str, Any]) -> list[str]:
+    """Return the names of vLLM's classes; none where they aren't a list of names."""
+    found = config.get("architectures")
+    return [name for name in found if isinstance(name, str)] if isinstance(found, list) else []
+
+
 def _count(text: Mapping[str, Any], name: str) -> int:
     value = text.get(name)
-    if not isinstance(value, int) or value < 1:
+    # Lists are made that long: a damaged number must not take all of the memory.
+    if not isinstance(value, int) or not 1 <= value <= _MOST:
         raise ShapeUnknown(f"config.json has no {name} of the language model.")
     return value
 

@@ -18,8 +18,10 @@ from deploy.models.conversion.formats import FORMATS, WeightFormat, chosen_forma
 from deploy.models.conversion.plan import Plan, make_plan
 from deploy.models.conversion.verification import read_config, verify
 from deploy.models.conversion.writing import Room, check_disk, room_for, whole
-from deploy.models.printable import printable
+from deploy.models.paths import expanded, is_folder
+from deploy.models.printable import printable, sentence, sentence_of
 from deploy.models.safetensors_files import WeightsError, read_weights
+from deploy.models.shape import ShapeUnknown
 
 DESCRIPTION = """Convert a model to 8 or 4 bits a weight, for vLLM. The language model's linear
 layers are converted; vision tower, embeddings and head stay as they are. Weights are read a file at
@@ -65,11 +67,13 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
 
 def _folder(text: str) -> Path:
     # A name alone is one of the models that were downloaded, as for the other scripts.
-    places = [Path(text).expanduser(), *([_models() / text] if "/" not in text else [])]
-    folder = next((place for place in places if place.is_dir()), None)
+    if not text:
+        raise argparse.ArgumentTypeError("it needs a value, such as ~/models/qwen2.5-vl-7b.")
+    places = [expanded(text), *([_models() / text] if "/" not in text else [])]
+    folder = next((place for place in places if is_folder(place)), None)
     if folder is None:
         raise argparse.ArgumentTypeError(
-            f"{text} is no folder: scripts/download_model.sh fetches a model into one."
+            sentence(f"{text} is no folder: scripts/download_model.sh fetches a model into one.")
         )
     return folder.resolve()
 
@@ -91,10 +95,13 @@ def main(arguments: Sequence[str], *, become_converter: Callable[[], None]) -> i
         return _convert(options, become_converter=become_converter)
     except (ConversionError, WeightsError) as error:
         # It may name a tensor, and a file of weights calls one what it likes.
-        sys.stderr.write(f"{printable(str(error))}\n")
+        sys.stderr.write(f"{sentence(error)}\n")
+        return 1
+    except ShapeUnknown as error:
+        sys.stderr.write(f"The model's config.json can't be used: {sentence(error)}\n")
         return 1
     except OSError as error:
-        sys.stderr.write(f"{error.filename} can't be read: {error.strerror or error}.\n")
+        sys.stderr.write(f"{sentence_of(error, doing='read')}\n")
         return 1
 
 
@@ -158,7 +165,7 @@ def _target(options: argparse.Namespace, weight_format: WeightFormat) -> Path:
     chosen: Path | None = options.output
     if chosen is None:
         return source.with_name(f"{source.name}-{weight_format.name}")
-    return chosen.expanduser().resolve()
+    return expanded(str(chosen)).resolve()
 
 
 def _describe(plan: Plan, *, source: Path, target: Path, room: Room) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from deploy.models.conversion.errors import ConversionError
 from deploy.models.conversion.formats import GROUP_SIZES, Shape, WeightFormat
 from deploy.models.safetensors_files import BITS, Tensor
+from deploy.models.shape import text_config
 
 LEFT_ALONE: Final = (
     r"(^|.*\.)lm_head$",
@@ -70,8 +71,9 @@ def make_plan(
 
     Raises:
         ConversionError: this model can't be converted so.
+        ShapeUnknown: its configuration is not as a model's should be.
     """
-    text = config.get("text_config") or config
+    text = text_config(config)
     if config.get("quantization_config") or text.get("quantization_config"):
         raise ConversionError("The model is quantized already: convert the original.")
     if text.get("num_experts") or text.get("num_local_experts"):

@@ -13,6 +13,7 @@ from deploy.models.conversion.plan import is_left_alone, language_layers
 from deploy.models.download.checksums import SUMS, read_sums, sha256_of
 from deploy.models.download.errors import DownloadError
 from deploy.models.safetensors_files import Tensor, WeightsError, read_weights
+from deploy.models.shape import ShapeUnknown, text_config
 
 _PLAIN: Final = frozenset({"F32", "BF16", "F16"})
 _SCALE: Final = ".weight_scale"
@@ -29,6 +30,7 @@ def verify(folder: Path, *, original: Path | None) -> WeightFormat:
 
     Raises:
         ConversionError: it can't be served as it is; the first thing that is wrong.
+        ShapeUnknown: its configuration is not as a model's should be.
     """
     config = read_config(folder)
     weight_format, group = read_quantization(config, folder=folder)
@@ -68,8 +70,13 @@ def read_quantization(
             f"{folder} is quantized in another way than this script's "
             f"({told.get('quant_method')}, {told.get('format')}): it can't be checked here."
         )
-    (first, *_) = groups.values()
-    weights = first.get("weights") or {}
+    first = next(iter(groups.values())) if isinstance(groups, dict) else None
+    weights = first.get("weights") if isinstance(first, dict) else None
+    if not isinstance(weights, dict):
+        raise ConversionError(
+            f"{folder}/config.json doesn't say how its weights are quantized: convert the model "
+            "again."
+        )
     if weights.get("num_bits") != found.bits:
         raise ConversionError(
             f"{folder}/config.json says {weights.get('num_bits')} bits and {found.layout}: "
@@ -135,7 +142,7 @@ def _check_part(tensor: Tensor | None, name: str, dtype: str, shape: Shape) -> N
 
 
 def _layer_count(config: Mapping[str, Any]) -> int | None:
-    text = config.get("text_config") or config
+    text = text_config(config)
     count = text.get("num_hidden_layers")
     return count if isinstance(count, int) else None
 
@@ -163,7 +170,7 @@ def _has(parts: set[str], block: str) -> bool:
 
 
 def _check_shapes(layers: Mapping[str, Shape], *, config: Mapping[str, Any]) -> None:
-    expected = dict(_expected_shapes(config.get("text_config") or config))
+    expected = dict(_expected_shapes(text_config(config)))
     for module, shape in layers.items():
         wanted = expected.get(module.rpartition(".")[2])
         if wanted is not None and shape != wanted:
@@ -176,10 +183,12 @@ def _check_shapes(layers: Mapping[str, Shape], *, config: Mapping[str, Any]) -> 
 def _expected_shapes(text: Mapping[str, Any]) -> Iterator[tuple[str, Shape]]:
     hidden, inner = text.get("hidden_size"), text.get("intermediate_size")
     heads = text.get("num_attention_heads")
-    if not (isinstance(hidden, int) and isinstance(heads, int)):
+    if not (isinstance(hidden, int) and isinstance(heads, int) and heads > 0):
         return
     size = text.get("head_dim") or hidden // heads
     pairs = text.get("num_key_value_heads") or heads
+    if not (isinstance(size, int) and isinstance(pairs, int)):
+        raise ShapeUnknown("its head_dim or num_key_value_heads is no whole number.")
     # Where attention has a gate, its queries are twice as many.
     if not text.get("attn_output_gate"):
         yield "q_proj", (heads * size, hidden)

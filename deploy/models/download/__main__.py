@@ -15,7 +15,7 @@ from deploy.models.download.snapshot import Hub, Snapshot, needed_by_vllm
 from deploy.models.download.target import clear_way, holds
 from deploy.models.download.transfer import arrived, need_room, transfer
 from deploy.models.download.verification import verify
-from deploy.models.printable import printable
+from deploy.models.printable import sentence, sentence_of
 
 COMMAND = "scripts/download_model.sh"
 INTERRUPTED = 128 + signal.SIGINT
@@ -119,7 +119,10 @@ def main(arguments: list[str] | None = None) -> int:
         else:
             download(request, dry_run=options.dry_run)
     except DownloadError as error:
-        print(printable(str(error)), file=sys.stderr)
+        print(sentence(error), file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(sentence_of(error, doing="used"), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nStopped. What has arrived is kept: run this again to go on.", file=sys.stderr)

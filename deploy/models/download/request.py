@@ -6,9 +6,11 @@ from pathlib import Path
 
 from deploy.models.catalogue import DEFAULT_MODEL, KNOWN_MODELS, MODELS_FOLDER, KnownModel
 from deploy.models.download.errors import DownloadError
+from deploy.models.paths import expanded
 
 SOURCES = ("huggingface", "modelscope")
-REPOSITORY = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)
+# Hugging Face lets a name have 96 letters; a folder on our disk is called by it.
+REPOSITORY = re.compile(r"\w[\w.-]{0,127}/\w[\w.-]{0,127}", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +44,7 @@ def request_for(
         source=source,
         repository=repository,
         revision=revision or named_revision or None,
-        folder=to.expanduser().absolute() if to else (MODELS_FOLDER / folder).expanduser(),
+        folder=expanded(str(to)).absolute() if to else (MODELS_FOLDER / folder).expanduser(),
     )
 
 

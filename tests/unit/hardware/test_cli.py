@@ -13,6 +13,7 @@ from deploy.models.safetensors_files import read_weights
 
 ROOT = Path(__file__).resolve().parents[3]
 MACHINES = Path(__file__).parent / "machines"
+LONG = "x" * 5000
 FITS, DOES_NOT_FIT, UNUSABLE = 0, 1, 2
 
 
@@ -116,6 +117,12 @@ def test_a_folder_whose_weights_are_cut_off_does_not_fit(capsys, tmp_path):
         (["--record", "/proc/no"], {}, "/proc/no can't be written: No such file or directory."),
         (["--model", "who/knows"], {}, "Nothing is known of who/knows: download it"),
         (["--model", "/no/such"], {}, "/no/such has no checkpoint"),
+        (["--model", "/" + LONG], {}, "… can't be read: File name too long."),
+        (["--model", LONG], {}, "…: download it and give its folder"),
+        (["--model", "~nobody-here/model"], {}, "~nobody-here/model has no checkpoint"),
+        (["--disk", LONG], {}, "… can't be used: File name too long."),
+        (["--record", LONG], {}, "… can't be written: File name too long."),
+        (["--recording", LONG], {}, "… is no recording: it has no machine.json."),
         ([], {"MODEL_DTYPE": "int8"}, "MODEL_DTYPE must be one of auto, bfloat16"),
         ([], {"MODEL_MAX_TOKENS": "many"}, "MODEL_MAX_TOKENS must be a whole number from 256"),
         ([], {"TENSOR_PARALLEL_SIZE": "0"}, "TENSOR_PARALLEL_SIZE must be a whole number"),
@@ -130,6 +137,7 @@ def test_what_makes_no_sense(arguments, settings, said, capsys):
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("check_hardware: ")
     assert said in line
+    assert len(line) < 300
 
 
 class TestScript:

@@ -107,6 +107,8 @@ def test_what_cannot_be_judged(machine, hub, repository):
     said = machine.refusal(NAME)
     assert said == f"{NAME} is no model that vLLM can serve: it has no config.json."
     assert "is no model: give OWNER/REPOSITORY, or one of" in machine.refusal("qwen9")
+    assert "… can't be read: File name too long." in machine.refusal("/" + "x" * 5000)
+    assert "…' is no model: give OWNER/REPOSITORY" in machine.refusal("acme/" + "x" * 5000)
 
 
 def test_a_model_that_came_from_another_hub_is_found(machine, hub):

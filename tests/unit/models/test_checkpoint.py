@@ -1,5 +1,6 @@
 """What is known of a model by folder or by name; what is damaged is said in a sentence."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from tests.unit.models.model_repository import BIG, make_repository, safetensors
 
 ROOT = Path(__file__).resolve().parents[3]
 CHECKPOINT = ROOT / "deploy" / "demo_model" / "checkpoint"
+SIZES = dict.fromkeys(("hidden_size", "num_hidden_layers", "num_attention_heads"), 4)
 
 
 @pytest.fixture
@@ -67,7 +69,8 @@ def test_a_short_name_with_its_folder(monkeypatch, tmp_path, folder):
         ("config.json", "[]", "is not a JSON object"),
         ("config.json", "{}", "can't be judged: config.json has no hidden_size"),
         ("config.json", "[" * 200_000, "is not JSON"),
-        ("config.json", '{"text_config": 7}', "it is not as a model's should be"),
+        ("config.json", '{"text_config": 7}', "part (text_config) is no JSON object"),
+        ("config.json", json.dumps(SIZES | {"head_dim": [1]}), "it is not as a model's should be"),
         (INDEX, "{}", "index.json can't be read; download the model again"),
         (BIG, "short", "no safetensors file, or is cut off in its header; download the model"),
     ],

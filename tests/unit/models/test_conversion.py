@@ -1,6 +1,7 @@
 """Conversions on paper: what is planned, what is refused, and what a check of the result finds."""
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy.models.conversion.cli import main
 from deploy.models.conversion.errors import ConversionError
 from deploy.models.conversion.formats import FORMATS, FP8, INT4, INT8, chosen_format
 from deploy.models.conversion.plan import is_left_alone, make_plan
@@ -16,6 +18,7 @@ from deploy.models.conversion.verification import verify
 from deploy.models.conversion.writing import check_disk, room_for, whole
 from deploy.models.download.checksums import SUMS, read_sums, sha256_of
 from deploy.models.safetensors_files import Tensor, read_weights
+from deploy.models.shape import ShapeUnknown
 from tests.stack import ROOT
 from tests.unit.models.converted_folder import (
     converted_tensors,
@@ -24,6 +27,7 @@ from tests.unit.models.converted_folder import (
 )
 from tests.vllm_server import CHECKPOINT
 
+LONG = "x" * 5000
 Q_PROJ = "model.layers.1.self_attn.q_proj"
 
 
@@ -440,6 +444,8 @@ def test_what_is_there_already_is_kept(tmp_path):
     ("arguments", "status", "said"),
     [
         (["--model-path", "/nowhere"], 2, "is no folder"),
+        (["--model-path", "/" + LONG], 2, "… is no folder"),
+        (["--model-path", CHECKPOINT, "--output", LONG], 1, "… can't be read: File name too long"),
         (["--model-path", CHECKPOINT, "--quantize", 5], 2, "invalid choice"),
         (["--model-path", CHECKPOINT, "--quantize", 4, "--format", "fp8"], 1, "give int4"),
         (["--model-path", CHECKPOINT, "--output", CHECKPOINT], 1, "another folder"),
@@ -454,6 +460,51 @@ def test_bad_input_is_one_sentence(arguments, status, said):
     assert result.returncode == status
     assert said in result.stderr
     assert "Traceback" not in result.stderr
+    assert LONG not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("odd", "said"),
+    [
+        ({"text_config": "x"}, "text_config) is no JSON object."),
+        ({"quantization_config": {"config_groups": 3}}, "quantized already"),
+    ],
+)
+def test_an_odd_configuration_is_one_sentence(tmp_path, capsys, odd, said):
+    folder = write_converted(tmp_path / "model", INT8)
+    config = json.loads((CHECKPOINT / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | odd))
+    arguments = ["--model-path", str(folder), "--output", str(tmp_path / "new"), "--dry-run"]
+    assert main(arguments, become_converter=pytest.fail) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert said in line
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"config_groups": 3}, "doesn't say how its weights are quantized"),
+        ({"config_groups": {}}, "in another way"),
+        ({"config_groups": {"group_0": {"weights": "x"}}}, "doesn't say how its weights"),
+    ],
+)
+def test_odd_groups_are_one_sentence(tmp_path, change, said):
+    folder = write_converted(tmp_path / "model", INT8)
+    config = json.loads((folder / "config.json").read_text())
+    config["quantization_config"] |= change
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ConversionError, match=said):
+        verify(folder, original=None)
+
+
+def test_an_odd_head_size_is_one_sentence(tmp_path):
+    folder = write_converted(tmp_path / "model", INT8)
+    config = json.loads((folder / "config.json").read_text())
+    config.get("text_config", config)["head_dim"] = {}
+    config.get("text_config", config)["num_key_value_heads"] = math.inf
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ShapeUnknown, match="is no whole number"):
+        verify(folder, original=None)
 
 
 def test_a_name_in_the_weights_cannot_steer_the_terminal(tmp_path):

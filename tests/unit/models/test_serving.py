@@ -6,6 +6,7 @@ vLLM starts.
 """
 
 import json
+import math
 import os
 import shlex
 import subprocess
@@ -73,6 +74,23 @@ def environment_of(environment: dict[str, str], *, device: str) -> dict[str, str
 @pytest.fixture(autouse=True)
 def at_the_root(monkeypatch):
     monkeypatch.chdir(ROOT)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"architectures": 3},
+        {"architectures": [3]},
+        {"max_position_embeddings": math.inf},
+        {"text_config": "x"},
+        {"num_hidden_layers": 10**15},
+    ],
+)
+def test_an_odd_configuration_is_left_to_vllm(tmp_path, odd):
+    folder = write_converted(tmp_path / "model", INT8)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | odd))
+    assert options({"MODEL_PATH": str(folder)})["--model"] == str(folder)
 
 
 class TestDemo:
@@ -482,6 +500,9 @@ class TestScript:
             ({"MODEL_MAX_TOKENS": "x", "VLLM_DEVICE": "cpu"}, "MODEL_MAX_TOKENS must be"),
             ({"MODEL_PATH": "/no/such", "VLLM_DEVICE": "cpu"}, "/no/such/config.json can't be"),
             ({"MODEL_PATH": "nonsense", "VLLM_DEVICE": "cpu"}, "MODEL_PATH names no model: 'nons"),
+            ({"MODEL_PATH": "/" + "x" * 5000, "VLLM_DEVICE": "cpu"}, "/xxxxx"),
+            ({"MODEL_PATH": "x" * 5000, "VLLM_DEVICE": "cpu"}, "MODEL_PATH names no model: 'xxx"),
+            ({"MODEL_PATH": "x/" + "x" * 5000, "VLLM_DEVICE": "cpu"}, "MODEL_PATH names no model"),
             ({"VLLM_PYTHON": "/no/python"}, "VLLM_PYTHON is no Python: /no/python."),
         ],
     )
@@ -491,6 +512,7 @@ class TestScript:
         assert done.stdout == ""
         (line,) = done.stderr.splitlines()
         assert line.startswith(said)
+        assert len(line) < 300
 
     def test_no_torch(self, tmp_path):
         (tmp_path / "python").write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')
