@@ -18,6 +18,7 @@ from rich.live import Live
 
 from apps.inference.gpus import Gpu
 from deploy.hardware.gpu_load import read_gpu_load
+from deploy.models.safetensors_files import UNREADABLE_JSON
 from deploy.monitor.history import History
 from deploy.monitor.page import page
 from deploy.monitor.scraping import Scraper
@@ -49,10 +50,10 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def quickstart_url(root: Path) -> str | None:
-    """Return where this checkout's quickstart is; None if none runs in DATA_DIR, or var."""
+    """Return where this checkout's quickstart is; None if none that is usable runs in DATA_DIR."""
     data = Path(os.environ.get("DATA_DIR") or root / "var")
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        return str(json.loads((data / "run" / "quickstart.json").read_text())["url"])
+    with suppress(OSError, *UNREADABLE_JSON, KeyError, TypeError, argparse.ArgumentTypeError):
+        return _url(str(json.loads((data / "run" / "quickstart.json").read_text())["url"]))
     return None
 
 

@@ -22,13 +22,16 @@ from deploy.monitor.wording import (
 )
 
 _GUTTER: Final = 3
+_NAME: Final = 10
+_VALUE: Final = 13
+_CELL: Final = _NAME + _VALUE
 
 Series = Callable[[str], Sequence[float | None]]
 Section = list[Text]
 
 
 def platform_section(platform: Platform | None, *, series: Series, width: int) -> Section:
-    """Sessions, streams, queue and rates, two by two."""
+    """Sessions, streams, queue and rates; two by two where names and numbers have room."""
     if platform is None:
         return []
     cells = [
@@ -42,18 +45,23 @@ def platform_section(platform: Platform | None, *, series: Series, width: int) -
         ("Answers", rate(platform.answers_per_minute, "/min"), "answers_per_minute"),
     ]
     half = (width - _GUTTER) // 2
-    drawn = [_cell(name, value, series=series(key), width=half) for name, value, key in cells]
-    lines = [
-        left + Text(" " * _GUTTER) + right
-        for left, right in zip(drawn[::2], drawn[1::2], strict=True)
-    ]
+    two_by_two = half >= _CELL
+    column = half if two_by_two else width
+    lines = [_cell(name, value, series=series(key), width=column) for name, value, key in cells]
+    if two_by_two:
+        lines = [
+            left + Text(" " * _GUTTER) + right
+            for left, right in zip(lines[::2], lines[1::2], strict=True)
+        ]
     if platform.accepting is False:
         lines.append(Text("No new sessions are taken: this platform is draining.", "bold yellow"))
     return lines
 
 
 def _cell(name: str, value: str, *, series: Sequence[float | None], width: int) -> Text:
-    line = Text.assemble((f"{name:<10}", "cyan"), f"{value:<13} ")
+    # The number is what it is there for: its name gives way.
+    first = max(0, min(_NAME, width - len(value)))
+    line = Text.assemble((f"{name:<{first}}"[:first], "cyan"), f"{value:<{_VALUE}} ")
     line.append(sparkline(series, width=width - line.cell_len), style="green")
     return cut(line, width)
 

@@ -1,11 +1,14 @@
 """Numbers and sentences as a person reads them, and lines that fit."""
 
+import re
 import textwrap
 from typing import Final
 
+from rich.cells import cell_len
 from rich.text import Text
 
 UNKNOWN: Final = "-"
+_NUMBER_AT_END: Final = re.compile(r"(?<=\s)[-+]?\d\S*$")
 
 
 def number(value: float | None) -> str:
@@ -57,6 +60,16 @@ def wrapped(text: str, *, width: int, style: str) -> list[Text]:
 
 
 def cut(line: Text, width: int) -> Text:
-    """Shorten a line in place; return it."""
-    line.truncate(width, overflow="ellipsis")
+    """Shorten a line in place, a number at its end as a whole; return it."""
+    if line.cell_len > width:
+        kept = line.plain[: max(width - 1, 0)]
+        number_cut = _NUMBER_AT_END.search(kept)
+        if not line.plain[width:].strip():
+            line.truncate(width)
+        elif number_cut and line.plain[len(kept)] not in " \u2026":
+            # Half a number reads as another one.
+            line.truncate(cell_len(kept[: number_cut.start()].rstrip()))
+            line.append("…"[:width])
+        else:
+            line.truncate(width, overflow="ellipsis")
     return line

@@ -1,11 +1,13 @@
 """The page: what stands where, at any size of the terminal."""
 
 import dataclasses
+import re
 from pathlib import Path
 
 import pytest
 
 from apps.inference.gpus import Gpu
+from deploy.monitor.cli import parse_arguments, quickstart_url
 from deploy.monitor.history import History
 from deploy.monitor.page import page
 from deploy.monitor.scraping import Health, HealthCheck
@@ -64,6 +66,21 @@ def test_it_fits_any_terminal(history, width, height):
         assert len(lines) <= height
         assert all(line.cell_len <= width for line in lines)
         history.add(absence(30))
+
+
+@pytest.mark.parametrize("width", range(10, 90))
+def test_no_number_is_cut_where_it_reads_as_another(history, width):
+    shown = text(history, width=width).splitlines()
+    whole = text(history, width=200)
+    for line in shown:
+        if found := re.search(r"\s([-+]?\d\S*)…$", line):
+            assert re.search(rf"(?<!\S){re.escape(found[1])}(?!\S)", whole), line
+    if width >= 20:
+        assert any(line.startswith("Sessions  3 of 50") for line in shown)
+        assert sum("2 of 32" in line for line in shown) == 1
+        assert not any(line.endswith("…") for line in shown if line.startswith("Sessions"))
+    else:
+        assert any(line.endswith("3 of 50") for line in shown)
 
 
 def test_all_of_one_server_and_one_gpu_fits_80_by_24(history):
@@ -189,3 +206,16 @@ def test_a_busy_h200_as_it_was_shown_beside_it():
     history.add(dataclasses.replace(absence(0), gpus=[gpu]))
     shown = page(history, width=80, height=None, interval=0)
     assert [line.plain for line in shown][-2:] == recorded.read_text().splitlines()[-2:]
+
+
+@pytest.mark.parametrize(
+    "note", ['{"url": 5}', '{"url": ""}', "[" * 100_000, "[]", '{"url": null}']
+)
+def test_a_damaged_note_of_a_quickstart_is_none(tmp_path, monkeypatch, note):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "quickstart.json").write_text(note)
+    monkeypatch.setenv("DATA_DIR", str(tmp_path))
+    assert quickstart_url(tmp_path) is None
+    assert parse_arguments([]).server_url == "http://127.0.0.1:8000"
+    (tmp_path / "run" / "quickstart.json").write_text('{"url": "http://localhost:8123"}')
+    assert parse_arguments([]).server_url == "http://localhost:8123"
