@@ -7,11 +7,15 @@
 #
 # Needs nothing but Python 3.11 or newer. Exit status: 0 it fits, 1 it doesn't, 2 unusable arguments.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+here=$PWD
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$root"
 for part in say preflight; do
     # shellcheck source=/dev/null
     source "scripts/lib/$part.sh"
 done
 
 python=$(find_python)
-exec "$python" -m deploy.hardware "$@"
+# Paths that were given are seen from where the script was called; a "deploy" there is not ours (-P).
+cd "$here"
+PYTHONPATH=$root exec "$python" -P -m deploy.hardware "$@"

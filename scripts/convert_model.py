@@ -13,6 +13,7 @@ if sys.version_info < (3, 11):  # noqa: UP036 -- the system's may be older than 
     sys.exit("Python 3.11 or newer is needed.")
 sys.path.insert(0, str(ROOT))
 
+from deploy.models.command_line import run_command  # noqa: E402
 from deploy.models.conversion.cli import main  # noqa: E402
 
 
@@ -28,6 +29,6 @@ def become_converter() -> None:
 
 if __name__ == "__main__":
     try:
-        sys.exit(main(sys.argv[1:], become_converter=become_converter))
+        sys.exit(run_command(lambda: main(sys.argv[1:], become_converter=become_converter)))
     except KeyboardInterrupt:
         sys.exit(130)

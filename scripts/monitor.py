@@ -12,6 +12,8 @@ if sys.version_info < (3, 11) and not PYTHON.exists():
     sys.exit("Python 3.11 or newer is needed.")
 
 sys.path.insert(0, str(ROOT))
+from deploy.models.command_line import run_command  # noqa: E402
+
 try:
     from deploy.monitor.cli import main
 except ImportError as missing:
@@ -21,4 +23,4 @@ except ImportError as missing:
     sys.exit(f"{missing.name} is missing: python3 -m pip install rich httpx installs it.")
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run_command(lambda: main(sys.argv[1:]), lost=2))

@@ -2,7 +2,8 @@
 
 import sys
 
-from deploy.hardware.cli import main
+from deploy.hardware.cli import UNUSABLE, main
+from deploy.models.command_line import run_command
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run_command(lambda: main(sys.argv[1:]), lost=UNUSABLE))

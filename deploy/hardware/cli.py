@@ -19,6 +19,7 @@ from deploy.hardware.report import as_json, lines
 from deploy.hardware.sources import LiveMachine, Machine, RecordedMachine, RecordingMachine
 from deploy.models.catalogue import DEFAULT_MODEL
 from deploy.models.checkpoint import ModelUnknown, describe, downloaded_models
+from deploy.models.command_line import given
 from deploy.models.paths import is_file
 from deploy.models.printable import printable, sentence, sentence_of
 from deploy.models.serving import ServeSettings, SettingInvalid
@@ -60,7 +61,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str] | None = None)
     findings = [*judge_gpus(facts), *judge_system(facts), *judge_model(wish, facts)]
     if options.json:
         document = as_json(findings, facts=facts, wish=wish, verdict=verdict_on(wish, facts))
-        print(json.dumps(document, indent=2, ensure_ascii=False))  # noqa: T201
+        print(json.dumps(document, indent=2))  # noqa: T201
     else:
         text = lines(findings, os_name=facts.system.os_name)
         print("\n".join(printable(line) for line in text))  # noqa: T201
@@ -77,15 +78,25 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         "GPU_MEMORY_UTILIZATION and ICE_PORT_RANGE from the environment.",
     )
     parser.add_argument(
-        "--model", help="folder, repository or short name (MODEL_PATH, else the default model)"
+        "--model",
+        type=given,
+        help="folder, repository or short name (MODEL_PATH, else the default model)",
     )
     parser.add_argument("--json", action="store_true", help="one JSON object instead of lines")
     parser.add_argument(
-        "--disk", default="~/models", metavar="DIR", help="where models are kept (~/models)"
+        "--disk",
+        type=given,
+        default="~/models",
+        metavar="DIR",
+        help="where models are kept (~/models)",
     )
     source = parser.add_mutually_exclusive_group()
-    source.add_argument("--record", metavar="DIR", help="keep the raw readings in this folder")
-    source.add_argument("--recording", metavar="DIR", help="judge a recorded machine, not this one")
+    source.add_argument(
+        "--record", type=given, metavar="DIR", help="keep the raw readings in this folder"
+    )
+    source.add_argument(
+        "--recording", type=given, metavar="DIR", help="judge a recorded machine, not this one"
+    )
     return parser.parse_args(arguments)
 
 

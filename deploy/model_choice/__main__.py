@@ -24,6 +24,7 @@ from deploy.models.checkpoint import (
     downloaded_models,
     looks_like_folder,
 )
+from deploy.models.command_line import run_command
 from deploy.models.download.errors import DownloadError
 from deploy.models.download.hubs import open_hub
 from deploy.models.download.request import SOURCES, Request, known_model, request_for
@@ -104,4 +105,4 @@ def _settings(choice: Choice, settings: Mapping[str, str]) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], os.environ))
+    sys.exit(run_command(lambda: main(sys.argv[1], os.environ), exact=True))

@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from deploy.models.catalogue import KNOWN_MODELS, MODELS_FOLDER, KnownModel, find_model
 from deploy.models.download.place import partial_of
@@ -16,6 +16,8 @@ from deploy.models.safetensors_files import (
     read_index,
 )
 from deploy.models.shape import ModelShape, ShapeUnknown, shape_of
+
+_ROOT: Final = Path(__file__).resolve().parents[2]
 
 
 class ModelUnknown(ValueError):
@@ -48,7 +50,7 @@ def describe(model: str) -> Described:
     Raises:
         ModelUnknown: it is none of them, or its folder can't be read.
     """
-    folder = expanded(model)
+    folder = _seen_from_here(expanded(model))
     known = find_model(model)
     if known is not None and model.lower() == known.name:
         folder = folder_of(known)
@@ -63,6 +65,12 @@ def describe(model: str) -> Described:
             "or name one of the catalogue (python3 -m deploy.models lists them)."
         )
     return replace(by_catalogue(known), name=model)
+
+
+def _seen_from_here(folder: Path) -> Path:
+    """Return a folder of the current one, else of the repository, as the demo's is given."""
+    ours = _ROOT / folder
+    return ours if not is_folder(folder) and is_folder(ours) else folder
 
 
 def _why_no_checkpoint(model: str, *, folder: Path) -> str:

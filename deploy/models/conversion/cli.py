@@ -13,11 +13,12 @@ from typing import Final, NoReturn
 
 from deploy.models.amounts import amount
 from deploy.models.catalogue import MODELS_FOLDER
+from deploy.models.command_line import given
 from deploy.models.conversion.errors import ConversionError
 from deploy.models.conversion.formats import FORMATS, WeightFormat, chosen_format
 from deploy.models.conversion.plan import Plan, make_plan
 from deploy.models.conversion.verification import read_config, verify
-from deploy.models.conversion.writing import Room, check_disk, room_for, whole
+from deploy.models.conversion.writing import Room, check_disk, check_writable, room_for, whole
 from deploy.models.paths import expanded, is_folder
 from deploy.models.printable import printable, sentence, sentence_of
 from deploy.models.safetensors_files import WeightsError, read_weights
@@ -55,9 +56,12 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     )
     add("--quantize", type=int, choices=[8, 4], default=8, help="bits a weight (8)")
     add("--format", choices=sorted(FORMATS), help="fp8 or int8 for 8 bits (fp8), int4 for 4")
-    add("--output", type=Path, metavar="FOLDER", help="the new one (the original's name, -fp8)")
-    add("--dry-run", action="store_true", help="say what would be done and what it takes")
-    add(
+    add("--output", type=given, metavar="FOLDER", help="the new one (the original's name, -fp8)")
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument(
+        "--dry-run", action="store_true", help="say what would be done and what it takes"
+    )
+    either.add_argument(
         "--verify-only",
         action="store_true",
         help="check --output (or --model-path, if that is a converted one), offline",
@@ -67,9 +71,7 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
 
 def _folder(text: str) -> Path:
     # A name alone is one of the models that were downloaded, as for the other scripts.
-    if not text:
-        raise argparse.ArgumentTypeError("it needs a value, such as ~/models/qwen2.5-vl-7b.")
-    places = [expanded(text), *([_models() / text] if "/" not in text else [])]
+    places = [expanded(given(text)), *([_models() / text] if "/" not in text else [])]
     folder = next((place for place in places if is_folder(place)), None)
     if folder is None:
         raise argparse.ArgumentTypeError(
@@ -127,6 +129,7 @@ def _convert(options: argparse.Namespace, *, become_converter: Callable[[], None
         raise ConversionError(f"{target} is a file: name a folder with --output.")
     if target.exists() and any(target.iterdir()):
         return _already_there(target, source=source, wanted=weight_format)
+    check_writable(target)
     room = room_for(target, weights=plan.target_bytes)
     if options.dry_run:
         _describe(plan, source=source, target=target, room=room)
@@ -162,10 +165,10 @@ def _format(options: argparse.Namespace) -> WeightFormat:
 
 def _target(options: argparse.Namespace, weight_format: WeightFormat) -> Path:
     source: Path = options.model_path
-    chosen: Path | None = options.output
+    chosen: str | None = options.output
     if chosen is None:
         return source.with_name(f"{source.name}-{weight_format.name}")
-    return expanded(str(chosen)).resolve()
+    return expanded(chosen).resolve()
 
 
 def _describe(plan: Plan, *, source: Path, target: Path, room: Room) -> None:

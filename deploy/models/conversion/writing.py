@@ -31,6 +31,13 @@ def room_for(folder: Path, *, weights: int) -> Room:
     return Room(place=place, needed=needed, free=shutil.disk_usage(place).free)
 
 
+def check_writable(target: Path) -> None:
+    """Raise ``ConversionError`` unless a folder can be made there, before hours of work."""
+    place = _existing(target.parent)
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise ConversionError(f"{place} can't be written: name another folder with --output.")
+
+
 def check_disk(room: Room) -> None:
     """Raise ``ConversionError`` unless there is room."""
     if room.free < room.needed:

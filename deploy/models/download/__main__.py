@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from deploy.models.amounts import amount
+from deploy.models.command_line import given, run_command
 from deploy.models.download.errors import DownloadError
 from deploy.models.download.hubs import open_hub
 from deploy.models.download.place import partial_of
@@ -32,18 +33,26 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "name",
         nargs="?",
+        type=given,
         help="a known name, or OWNER/REPOSITORY[@REVISION] (default: qwen2.5-vl-32b)",
     )
-    parser.add_argument("--revision", help="a branch, tag or commit (default: the main branch)")
-    parser.add_argument("--to", type=Path, metavar="FOLDER", help="(default: ~/models/NAME)")
-    parser.add_argument("--source", choices=SOURCES, default="huggingface")
     parser.add_argument(
+        "--revision", type=given, help="a branch, tag or commit (default: the main branch)"
+    )
+    parser.add_argument("--to", type=_folder, metavar="FOLDER", help="(default: ~/models/NAME)")
+    parser.add_argument("--source", choices=SOURCES, default="huggingface")
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument(
         "--verify", action="store_true", help="check a folder that is there, without a network"
     )
-    parser.add_argument(
+    either.add_argument(
         "--dry-run", action="store_true", help="say what would be downloaded, and whether it fits"
     )
     return parser.parse_args(arguments)
+
+
+def _folder(text: str) -> Path:
+    return Path(given(text))
 
 
 def look_up(hub: Hub, request: Request) -> Snapshot:
@@ -131,8 +140,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    status = main()
-    sys.stdout.flush()
+    status = run_command(main)
     sys.stderr.flush()
     # Threads may still be reading from the hub. Nobody waits for them: what they have written is
     # good to go on from.

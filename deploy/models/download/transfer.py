@@ -86,6 +86,8 @@ def need_room(snapshot: Snapshot, *, folder: Path, present: int) -> None:
     """Raise ``DownloadError`` unless the rest of the snapshot fits on the folder's disk."""
     existing = next(place for place in (folder, *folder.parents) if place.exists())
     free = shutil.disk_usage(existing).free
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise DownloadError(f"{existing} can't be written: choose another folder with --to.")
     missing = snapshot.size - present
     if missing and free < missing + SPARE_BYTES:
         kept = f", {amount(present)} of it are here already" if present else ""

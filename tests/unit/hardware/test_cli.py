@@ -123,6 +123,10 @@ def test_a_folder_whose_weights_are_cut_off_does_not_fit(capsys, tmp_path):
         (["--disk", LONG], {}, "… can't be used: File name too long."),
         (["--record", LONG], {}, "… can't be written: File name too long."),
         (["--recording", LONG], {}, "… is no recording: it has no machine.json."),
+        (["--model", ""], {}, "Argument --model: it needs a value."),
+        (["--disk", " "], {}, "Argument --disk: it needs a value."),
+        (["--record", ""], {}, "Argument --record: it needs a value."),
+        (["--recording", ""], {}, "Argument --recording: it needs a value."),
         ([], {"MODEL_DTYPE": "int8"}, "MODEL_DTYPE must be one of auto, bfloat16"),
         ([], {"MODEL_MAX_TOKENS": "many"}, "MODEL_MAX_TOKENS must be a whole number from 256"),
         ([], {"TENSOR_PARALLEL_SIZE": "0"}, "TENSOR_PARALLEL_SIZE must be a whole number"),
@@ -143,12 +147,12 @@ def test_what_makes_no_sense(arguments, settings, said, capsys):
 class TestScript:
     """``scripts/check_hardware.sh`` with nothing but a Python, on this machine."""
 
-    def run(self, folder: Path, *arguments: str, **settings: str):
+    def run(self, folder: Path, *arguments: str, cwd: str | Path = "/", **settings: str):
         path = f"{folder}:{os.environ['PATH']}"
         return subprocess.run(
             [str(ROOT / "scripts" / "check_hardware.sh"), *arguments],
             env={"PATH": path, "HOME": str(folder), **settings},
-            cwd="/",
+            cwd=cwd,
             capture_output=True,
             text=True,
             timeout=120,
@@ -170,11 +174,21 @@ class TestScript:
     def test_recording_and_judging_elsewhere(self, tmp_path):
         self.put(tmp_path, "nvidia-smi", 'echo "no driver here"; exit 9')
         kept = str(tmp_path / "kept")
-        first = self.run(tmp_path, "--record", kept, ICE_PORT_RANGE="42000-42010")
+        first = self.run(tmp_path, "--record", "kept", cwd=tmp_path, ICE_PORT_RANGE="42000-42010")
         again = self.run(tmp_path, "--recording", kept, ICE_PORT_RANGE="42000-42010")
         assert first.stdout == again.stdout
         assert "UDP" in first.stdout
         assert first.returncode == again.returncode
+
+    def test_a_folder_is_seen_from_where_it_is_called(self, tmp_path):
+        checkpoint = ROOT / "deploy" / "demo_model" / "checkpoint"
+        (tmp_path / "mine").symlink_to(checkpoint)
+        (tmp_path / "deploy").mkdir()
+        here = self.run(tmp_path, "--json", "--model", "./mine", cwd=tmp_path)
+        assert json.loads(here.stdout)["model"]["source"] == "mine"
+        ours = "deploy/demo_model/checkpoint"
+        there = self.run(tmp_path, "--json", cwd=tmp_path, MODEL_PATH=ours)
+        assert json.loads(there.stdout)["model"]["source"] == str(checkpoint)
 
     def test_what_makes_no_sense(self, tmp_path):
         done = self.run(tmp_path, "--bogus")

@@ -69,7 +69,7 @@ def test_a_short_name_with_its_folder(monkeypatch, tmp_path, folder):
         ("config.json", "[]", "is not a JSON object"),
         ("config.json", "{}", "can't be judged: config.json has no hidden_size"),
         ("config.json", "[" * 200_000, "is not JSON"),
-        ("config.json", '{"text_config": 7}', "part (text_config) is no JSON object"),
+        ("config.json", '{"text_config": 7}', "is no JSON object"),
         ("config.json", json.dumps(SIZES | {"head_dim": [1]}), "it is not as a model's should be"),
         (INDEX, "{}", "index.json can't be read; download the model again"),
         (BIG, "short", "no safetensors file, or is cut off in its header; download the model"),

@@ -402,8 +402,10 @@ def test_verify_only_alone_and_beside_the_original(tmp_path):
 def test_a_downloaded_model_is_known_by_its_name(tmp_path):
     write_converted(tmp_path / "models" / "tiny", INT8)
     home = {"HOME": str(tmp_path)}
-    result = command("--model-path", "tiny", "--verify-only", environment=home)
-    assert (result.returncode, "tiny is whole: int8" in result.stdout) == (0, True), result.stderr
+    for name in ("tiny", "~/models/tiny"):
+        result = command("--model-path", name, "--verify-only", environment=home)
+        assert result.returncode == 0, result.stderr
+        assert "tiny is whole: int8" in result.stdout
 
 
 def test_a_dry_run_says_what_it_takes_and_writes_nothing(tmp_path):
@@ -446,6 +448,9 @@ def test_what_is_there_already_is_kept(tmp_path):
         (["--model-path", "/nowhere"], 2, "is no folder"),
         (["--model-path", "/" + LONG], 2, "… is no folder"),
         (["--model-path", CHECKPOINT, "--output", LONG], 1, "… can't be read: File name too long"),
+        (["--model-path", ""], 2, "argument --model-path: it needs a value."),
+        (["--model-path", CHECKPOINT, "--output", ""], 2, "argument --output: it needs a value."),
+        (["--model-path", CHECKPOINT, "--dry-run", "--verify-only"], 2, "not allowed with"),
         (["--model-path", CHECKPOINT, "--quantize", 5], 2, "invalid choice"),
         (["--model-path", CHECKPOINT, "--quantize", 4, "--format", "fp8"], 1, "give int4"),
         (["--model-path", CHECKPOINT, "--output", CHECKPOINT], 1, "another folder"),
@@ -461,6 +466,38 @@ def test_bad_input_is_one_sentence(arguments, status, said):
     assert said in result.stderr
     assert "Traceback" not in result.stderr
     assert LONG not in result.stderr
+
+
+def test_a_read_only_place_is_said_before_the_work(tmp_path):
+    """By the conversion and by the download, whose disk check is the same kind of look."""
+    enter = ["unshare", "--mount", "--map-root-user", "sh", "-c"]
+    mount = f"mount -t tmpfs -o ro none {tmp_path}"
+    if subprocess.run([*enter, mount], capture_output=True, timeout=60).returncode:
+        pytest.skip("this machine lets nobody make mount namespaces")
+    target = tmp_path / "new" / "model"
+    look = f"""
+from pathlib import Path
+from deploy.models.download.snapshot import Snapshot
+from deploy.models.download.transfer import need_room
+snapshot = Snapshot(source="s", repository="r", revision="v", commit="c", files=())
+need_room(snapshot, folder=Path({str(target)!r}), present=0)
+"""
+    convert = ["scripts/convert_model.py", "--model-path", str(CHECKPOINT), "--dry-run"]
+    for command_line, option in (
+        ([*convert, "--output", str(target)], "--output"),
+        (["-c", look], "--to"),
+    ):
+        done = subprocess.run(
+            [*enter, f'{mount} && exec "$@"', "sh", sys.executable, *command_line],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == 1
+        assert f"{tmp_path} can't be written: " in done.stderr
+        assert option in done.stderr
+        assert done.stdout == ""
 
 
 @pytest.mark.parametrize(
