@@ -20,14 +20,40 @@
 # What else is given depends on the model's family, by its config.json: deploy/models/profiles.py.
 #
 #   --print-command          prints the command and what it sets in the environment; starts nothing
+#                            and needs no vLLM, for a container's arguments for example
+#   --help                   this text; --help=all is vLLM's own
 #
 # Further arguments go to vLLM as they are. No prompt, answer or image is ever logged.
 set -euo pipefail
+here=$PWD
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/lib/say.sh
 source scripts/lib/say.sh
 
+for argument; do
+    [[ $argument != -h && $argument != --help ]] || {
+        sed -n '2,/^set /{/^set /!s/^# \{0,1\}//p}' scripts/start_vllm_server.sh
+        exit
+    }
+done
+
+# A path is seen from where the script was called, else from here, as the demo's in env.example is.
+for name in MODEL_PATH VLLM_API_KEY_FILE VLLM_PYTHON; do
+    value=${!name:-}
+    case $value in
+        '' | /* | '~'*) continue ;;
+        ./* | ../*) ;;
+        */*) [[ -e $here/$value ]] || continue ;;
+        *) [[ $name != VLLM_PYTHON && -e $here/$value ]] || continue ;;
+    esac
+    [[ $here == "$PWD" ]] || export "$name=$here/$value"
+done
+
 python=${VLLM_PYTHON:-}
 [[ -n $python ]] || { [[ -x .venv-vllm/bin/python ]] && python=.venv-vllm/bin/python; } || python=python3
-command -v "$python" >/dev/null || fail "VLLM_PYTHON is no Python: $python."
+case $("$python" -c 'import sys; print(sys.version_info >= (3, 11))' 2>/dev/null) in
+    True) ;;
+    False) fail "$python is older than Python 3.11: set VLLM_PYTHON to another one." ;;
+    *) fail "VLLM_PYTHON is no Python: $python." ;;
+esac
 exec "$python" -m deploy.models.serve "$@"

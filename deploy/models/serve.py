@@ -19,6 +19,7 @@ from deploy.models.checkpoint import (
     read_config,
     weight_bytes,
 )
+from deploy.models.command_line import run_command
 from deploy.models.download.request import REPOSITORY
 from deploy.models.dtype import default_dtype
 from deploy.models.fit import Place
@@ -44,7 +45,13 @@ from deploy.models.serving import (
     serve_command,
 )
 from deploy.models.shape import ModelShape, architectures_of, shape_of
-from deploy.models.torch_build import BuildUnusable, gpu_devices, refuse_mismatch, torch_build
+from deploy.models.torch_build import (
+    BuildUnusable,
+    GpuDevices,
+    gpu_devices,
+    refuse_mismatch,
+    torch_build,
+)
 
 _PRINT = "--print-command"
 
@@ -106,7 +113,8 @@ def chosen_device(wanted: str, *, starts: bool) -> Device:
     """Return VLLM_DEVICE, else what the installed torch was built for.
 
     Args:
-        starts: vLLM is about to be started, so torch has to be there and fit the machine.
+        starts: vLLM is about to be started, so torch has to be there and fit the machine. A
+            command that is only printed may be for a container: this machine's GPUs tell.
 
     Raises:
         SettingInvalid: VLLM_DEVICE names none.
@@ -117,10 +125,29 @@ def chosen_device(wanted: str, *, starts: bool) -> Device:
         raise SettingInvalid(f"VLLM_DEVICE must be cpu, cuda or rocm, not '{wanted}'.")
     if wanted and not starts:
         return known[wanted]
-    build = torch_build()
+    try:
+        build = torch_build()
+    except BuildUnusable:
+        if starts:
+            raise
+        return _device_of(gpu_devices())
     if starts:
         refuse_mismatch(build, gpu_devices())
     return known.get(wanted, build)
+
+
+def _device_of(gpus: GpuDevices) -> Device:
+    """Return what a command is printed for where no vLLM is installed, as in front of a container.
+
+    Raises:
+        BuildUnusable: this machine's GPUs don't tell.
+    """
+    if gpus.amd == gpus.nvidia:
+        raise BuildUnusable(
+            "vLLM is not installed for this Python, and this machine's GPUs don't tell what the "
+            "command is for: set VLLM_DEVICE to rocm, cuda or cpu."
+        )
+    return "rocm" if gpus.amd else "cuda"
 
 
 def command_of(
@@ -245,4 +272,4 @@ def printed_command(command: ServeCommand) -> list[str]:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(run_command(lambda: main(sys.argv[1:]), exact=True))

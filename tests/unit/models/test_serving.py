@@ -22,7 +22,7 @@ from deploy.models.dtype import default_dtype
 from deploy.models.fit import Place
 from deploy.models.processor import read_file
 from deploy.models.profiles import PROFILES, profile_of
-from deploy.models.serve import command_of, place_of, read_key, vllm_environment
+from deploy.models.serve import chosen_device, command_of, place_of, read_key, vllm_environment
 from deploy.models.serving import ServeSettings, SettingInvalid
 from deploy.models.torch_build import BuildUnusable, GpuDevices, gpu_devices, refuse_mismatch
 from tests.unit.models.converted_folder import write_converted
@@ -437,7 +437,13 @@ class TestBuilds:
 class TestScript:
     """``scripts/start_vllm_server.sh`` with a Python whose torch says what it was built for."""
 
-    def run(self, *arguments: str, torch: Path | None = None, **settings: str):
+    def run(
+        self,
+        *arguments: str,
+        torch: Path | None = None,
+        cwd: str | Path = "/",
+        **settings: str,
+    ):
         environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent"}
         environment |= {"VLLM_PYTHON": sys.executable} | settings
         if torch:
@@ -445,7 +451,7 @@ class TestScript:
         return subprocess.run(
             [str(SCRIPT), *arguments],
             env=environment,
-            cwd="/",
+            cwd=cwd,
             capture_output=True,
             text=True,
             timeout=60,
@@ -503,6 +509,7 @@ class TestScript:
             ({"MODEL_PATH": "/" + "x" * 5000, "VLLM_DEVICE": "cpu"}, "/xxxxx"),
             ({"MODEL_PATH": "x" * 5000, "VLLM_DEVICE": "cpu"}, "MODEL_PATH names no model: 'xxx"),
             ({"MODEL_PATH": "x/" + "x" * 5000, "VLLM_DEVICE": "cpu"}, "MODEL_PATH names no model"),
+            ({"VLLM_PYTHON": "/bin/ls"}, "VLLM_PYTHON is no Python: /bin/ls."),
             ({"VLLM_PYTHON": "/no/python"}, "VLLM_PYTHON is no Python: /no/python."),
         ],
     )
@@ -514,9 +521,56 @@ class TestScript:
         assert line.startswith(said)
         assert len(line) < 300
 
+    def test_paths_are_seen_from_where_it_is_called(self, tmp_path):
+        model = write_converted(tmp_path / "model", INT8)
+        (tmp_path / "bin").mkdir()
+        self.without_packages(tmp_path / "bin" / "python")
+        (tmp_path / "key").touch()
+        settings = {"VLLM_DEVICE": "cuda", "VLLM_PYTHON": "bin/python"}
+        for path in ("model", "./model", str(model)):
+            done = self.run("--print-command", cwd=tmp_path, MODEL_PATH=path, **settings)
+            parts = shlex.split(done.stdout.replace("\\\n", " "))
+            assert Path(parts[parts.index("--model") + 1]) == model, done.stderr
+        ours = "deploy/demo_model/checkpoint"
+        done = self.run("--print-command", cwd=tmp_path, MODEL_PATH=ours, **settings)
+        assert f"--model \\\n    {ours} " in done.stdout
+        done = self.run("--print-command", cwd=tmp_path, VLLM_API_KEY_FILE="key", **settings)
+        assert (
+            done.stderr
+            == f"VLLM_API_KEY_FILE is empty: {tmp_path}/key. Put a key in, or unset it.\n"
+        )
+
+    def test_help_needs_no_vllm(self):
+        done = self.run("--help", VLLM_PYTHON="/no/python")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.startswith("Starts vLLM")
+        assert "VLLM_ROCM_USE_AITER" in done.stdout
+        assert "set -euo" not in done.stdout
+
+    @pytest.mark.parametrize(
+        ("amd", "nvidia", "device"), [(True, False, "rocm"), (False, True, "cuda")]
+    )
+    def test_printing_needs_no_vllm(self, monkeypatch, amd, nvidia, device):
+        def no_torch():
+            raise BuildUnusable("not there")
+
+        monkeypatch.setattr("deploy.models.serve.torch_build", no_torch)
+        found = GpuDevices(amd=amd, nvidia=nvidia)
+        monkeypatch.setattr("deploy.models.serve.gpu_devices", lambda: found)
+        assert chosen_device("", starts=False) == device
+        with pytest.raises(BuildUnusable, match="not there"):
+            chosen_device("", starts=True)
+        neither = GpuDevices(amd=False, nvidia=False)
+        monkeypatch.setattr("deploy.models.serve.gpu_devices", lambda: neither)
+        with pytest.raises(BuildUnusable, match="set VLLM_DEVICE to rocm, cuda or cpu"):
+            chosen_device("", starts=False)
+
+    def without_packages(self, python: Path) -> None:
+        python.write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')
+        python.chmod(0o755)
+
     def test_no_torch(self, tmp_path):
-        (tmp_path / "python").write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')
-        (tmp_path / "python").chmod(0o755)
+        self.without_packages(tmp_path / "python")
         done = subprocess.run(
             [str(SCRIPT)],
             env={"PATH": os.environ["PATH"], "VLLM_PYTHON": str(tmp_path / "python")},
