@@ -12,6 +12,11 @@ if PYTHON.exists() and Path(sys.prefix) != PYTHON.parent.parent:
     os.execv(PYTHON, [str(PYTHON), *sys.argv])
 
 sys.path.insert(0, str(ROOT))
+from deploy.benchmark.options import parse  # noqa: E402
+from deploy.models.command_line import run_command  # noqa: E402
+
+# What is wrong with the options, and --help, is said before what is missing.
+options = parse(sys.argv[1:])
 try:
     from deploy.benchmark.cli import main
 except ImportError as missing:
@@ -21,4 +26,4 @@ except ImportError as missing:
     )
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run_command(lambda: main(options)))

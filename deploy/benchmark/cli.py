@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import os
 import sys
 import time
 from contextlib import AsyncExitStack
@@ -14,101 +13,12 @@ import httpx
 from deploy.benchmark import report, scenarios
 from deploy.benchmark.bench import Bench, progress
 from deploy.benchmark.busy_vllm import BusyVllm
-from deploy.benchmark.children import PASSWORD_VARIABLE, ROOT, Child
+from deploy.benchmark.children import Child
 from deploy.benchmark.freshness import compare_releases
 from deploy.benchmark.gpu_monitor import GpuMonitor
+from deploy.benchmark.options import wants_platform
 from deploy.benchmark.platform import AnyPlatform, GivenPlatform, OwnPlatform
 from deploy.benchmark.sampling import machine
-
-PASSWORD_HELP = f"of that user; better in the environment as {PASSWORD_VARIABLE}"
-EXAMPLES = """examples:
-  scripts/benchmark.py --num-requests 100
-  scripts/benchmark.py --num-requests 40 --streams 1,5,10,20,40 --live
-  scripts/benchmark.py --churn 200
-  scripts/benchmark.py --soak 60 --streams 10 --live --live-rate 0.5
-  scripts/benchmark.py --streams 10,20,40 --web-servers 2
-  scripts/benchmark.py --fairness
-  scripts/benchmark.py --failover
-  scripts/benchmark.py --throughput
-  scripts/benchmark.py --freshness
-"""
-
-
-def parse(arguments: list[str]) -> argparse.Namespace:
-    """Return the options."""
-    parser = argparse.ArgumentParser(
-        description="Measure QwenCam from outside: freshness, latency, CPU and memory.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add = parser.add_argument
-    add("--num-requests", type=_count, default=0, metavar="N", help="questions of one camera")
-    add("--streams", type=_counts, default=[], metavar="N,…", help="numbers of streams to hold")
-    add("--live", action="store_true", help="also hold the streams in live mode")
-    add("--live-rate", type=float, default=2.0, help="live mode's frames a second (2)")
-    add(
-        "--shape",
-        default="idle",
-        choices=["idle", "720p15", "720p30"],
-        help="what held streams send",
-    )
-    add("--codec", default="VP8", choices=["VP8", "H264"], help="what streams are coded in")
-    add("--churn", type=_count, default=0, metavar="N", help="connects and disconnects")
-    add("--soak", type=_count, default=0, metavar="MINUTES", help="hold streams for long")
-    add("--failover", action="store_true", help="one of two stand-ins hangs for ten seconds")
-    add("--fairness", action="store_true", help="1 user asks 50 questions at once, 9 one each")
-    add(
-        "--throughput",
-        action="store_true",
-        help="8 questioners against a bare client; a vLLM of its own",
-    )
-    add("--questions-each", type=_count, default=5, help="of each of the 8 questioners (5)")
-    add("--freshness", action="store_true", help="compare ways of releasing frames; no platform")
-    add("--no-chromium", action="store_true", help="compare them with aiortc as sender only")
-    add("--monitor-gpu", action="store_true", help="sample the GPUs once a second")
-    add("--server-url", help="a running platform instead of one of the benchmark's own")
-    add("--username", default="", help="of the given platform's user")
-    add("--password", default=os.environ.get(PASSWORD_VARIABLE, ""), help=PASSWORD_HELP)
-    add("--web-servers", type=_count, default=1, help="of the benchmark's own platform (1)")
-    add("--web-pid", type=_count, help="the given platform's web server, when on this machine")
-    add("--model-url", help="a real model server instead of the stand-in; its frames go unread")
-    add("--first-token", type=float, default=0.2, help="stand-in: seconds to the first token")
-    add("--token", type=float, default=0.02, help="stand-in: seconds a token")
-    add("--tokens", type=_count, default=16, help="stand-in: tokens of an answer")
-    add("--quick", action="store_true", help="wait shortly: to try it out, too rough to compare")
-    add("--out", type=Path, default=ROOT / "benchmark_results", help="folder of the results")
-    options = parser.parse_args(arguments)
-    if options.failover and sum(map(bool, _scenarios(options))) > 1:
-        parser.error("--failover goes alone: its two model servers share the requests.")
-    if not (_wants_platform(options) or options.freshness):
-        options.num_requests = 100
-    return options
-
-
-def _wants_platform(options: argparse.Namespace) -> bool:
-    return any(_scenarios(options))
-
-
-def _scenarios(options: argparse.Namespace) -> tuple[object, ...]:
-    return (
-        options.num_requests,
-        options.streams,
-        options.churn,
-        options.soak,
-        options.fairness,
-        options.failover,
-        options.throughput,
-    )
-
-
-def _count(text: str) -> int:
-    if not text.strip().isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
-    return int(text)
-
-
-def _counts(text: str) -> list[int]:
-    return [_count(part) for part in text.split(",")]
 
 
 async def measure(options: argparse.Namespace) -> dict[str, Any]:
@@ -124,7 +34,7 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
             results["freshness"] = await compare_releases(
                 progress, chromium=not options.no_chromium
             )
-        if _wants_platform(options):
+        if wants_platform(options):
             results |= await _measure_platform(options)
     if options.monitor_gpu:
         results["gpu"] = gpu.samples
@@ -172,9 +82,8 @@ def _platform(options: argparse.Namespace, model_url: str) -> AnyPlatform:
     return OwnPlatform(model_url=model_url, settings=settings, web_servers=options.web_servers)
 
 
-def main(arguments: list[str]) -> int:
+def main(options: argparse.Namespace) -> int:
     """Measure, write, tell."""
-    options = parse(arguments)
     try:
         results = asyncio.run(measure(options))
     except (RuntimeError, OSError, httpx.HTTPError) as error:
