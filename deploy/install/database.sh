@@ -69,7 +69,7 @@ tell_what_remains() {
     local url
     url=$(setting PUBLIC_URL)
     say "QwenCam $(basename "$RELEASE") runs: $url/"
-    [[ $OPERATOR == *unchanged ]] || say "$OPERATOR   (shown only now)"
+    [[ $OPERATOR != *": password "* ]] || say "$OPERATOR   (shown only now)"
     say "Further users: qwencam-manage create_invitation. Settings: $SETTINGS/qwencam.env, then systemctl restart qwencam.target."
     [[ $url != https:* ]] ||
         say "What remains: HTTPS for $url by a proxy (deploy/nginx.conf), and the UDP ports of ICE_PORT_RANGE in the firewall."
