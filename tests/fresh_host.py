@@ -3,7 +3,7 @@
 Makes a minimal Debian (``mmdebstrap``), clones this repository into it, boots it by systemd-nspawn,
 runs ``deploy/install.sh --model demo``, and asks a question over a camera of its own. It takes a
 network, 8 GB of disk and root, and is too much for the suite. Folders that its pip should find are
-named by ``FRESH_HOST_SEES=/opt/wheels:/etc/pip.conf``.
+named by ``FRESH_HOST_SEES=/srv/wheels:/etc/pip.conf``.
 """
 
 import asyncio
