@@ -2,7 +2,9 @@
 
 import argparse
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from deploy.benchmark.children import PASSWORD_VARIABLE, ROOT
 from deploy.models.command_line import given
@@ -28,7 +30,18 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add = parser.add_argument
+    _add_scenarios(parser.add_argument)
+    _add_places(parser.add_argument)
+    options = parser.parse_args(arguments)
+    if options.failover and sum(map(bool, _scenarios(options))) > 1:
+        parser.error("--failover goes alone: its two model servers share the requests.")
+    if not (wants_platform(options) or options.freshness):
+        options.num_requests = 100
+    return options
+
+
+def _add_scenarios(add: Callable[..., Any]) -> None:
+    """What is measured."""
     add("--num-requests", type=_count, default=0, metavar="N", help="questions of one camera")
     add("--streams", type=_counts, default=[], metavar="N,…", help="numbers of streams to hold")
     add("--live", action="store_true", help="also hold the streams in live mode")
@@ -53,6 +66,10 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add("--freshness", action="store_true", help="compare ways of releasing frames; no platform")
     add("--no-chromium", action="store_true", help="compare them with aiortc as sender only")
     add("--monitor-gpu", action="store_true", help="sample the GPUs once a second")
+
+
+def _add_places(add: Callable[..., Any]) -> None:
+    """Where it is measured, and where the results go."""
     add("--server-url", type=given, help="a running platform instead of one of the benchmark's own")
     add("--username", default="", help="of the given platform's user")
     add("--password", default=os.environ.get(PASSWORD_VARIABLE, ""), help=PASSWORD_HELP)
@@ -68,12 +85,6 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add("--tokens", type=_count, default=16, help="stand-in: tokens of an answer")
     add("--quick", action="store_true", help="wait shortly: to try it out, too rough to compare")
     add("--out", type=_folder, default=ROOT / "benchmark_results", help="folder of the results")
-    options = parser.parse_args(arguments)
-    if options.failover and sum(map(bool, _scenarios(options))) > 1:
-        parser.error("--failover goes alone: its two model servers share the requests.")
-    if not (wants_platform(options) or options.freshness):
-        options.num_requests = 100
-    return options
 
 
 def wants_platform(options: argparse.Namespace) -> bool:

@@ -75,13 +75,14 @@ def _seen_from_here(folder: Path) -> Path:
 
 def _why_no_checkpoint(model: str, *, folder: Path) -> str:
     path = folder / "config.json"
+    missing = f"{model} has no checkpoint: {path} is missing."
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):
-        pass
+        return missing
     except OSError as error:
         return f"{model} can't be read: {error.strerror}."
-    return f"{model} has no checkpoint: {path} is missing."
+    return missing
 
 
 def by_catalogue(model: KnownModel) -> Described:

@@ -71,7 +71,6 @@ def test_a_killed_browser_leaves_nothing(light_stack: Stack, script: Script, tmp
             wait_until_alone(light_stack)
         threads.append(fewest_threads(daphne))
         memory.append(daphne.memory_info().rss)
-    # The first visit warms up thread pools and code; after it nothing may grow. Allocators go on
-    # for some visits, by a few MB each.
+    # The first visit warms up thread pools and code; after it nothing may grow.
     assert threads[-1] <= threads[0] + 2, threads
-    assert memory[-1] <= memory[1] + 16 * 2**20, memory
+    assert memory[-1] <= memory[1] + 8 * 2**20, memory
