@@ -4,7 +4,7 @@
   const [columns, rows, share] = [8, 4, 3 / 7];
 
   function bitsOf(milliseconds) {
-    const code = Math.floor(milliseconds) % 2 ** 24;
+    const code = milliseconds % 2 ** 24;
     const check = (0xa5 ^ code ^ (code >> 8) ^ (code >> 16)) & 0xff;
     return [...code.toString(2).padStart(24, "0"), ...check.toString(2).padStart(8, "0")];
   }
@@ -15,8 +15,8 @@
     context.fillStyle = "#808890";
     context.fillRect(0, 0, width, height);
     const paint = () => {
-      const now = performance.timeOrigin + performance.now();
-      bitsOf(now).forEach((bit, index) => {
+      // The system's clock: performance.timeOrigin keeps for ever what it was read wrong by.
+      bitsOf(Date.now()).forEach((bit, index) => {
         const [column, row] = [index % columns, Math.floor(index / columns)];
         context.fillStyle = bit === "1" ? "#fff" : "#000";
         const x = Math.round((width * share * column) / columns);
