@@ -1,11 +1,13 @@
-"""A real vLLM of a test's own, started as operators start it."""
+"""Real vLLMs of a test's own, started by the command that operators start them by."""
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -17,21 +19,84 @@ from tests.stack import ROOT
 
 NEVER_SAID = "<|quad_end|>"
 CHECKPOINT = ROOT / "deploy" / "demo_model" / "checkpoint"
+# More than one would not survive that a server forks its engine.
+THREADS = {"OMP_NUM_THREADS": "1"}
+
+
+class VllmForks:
+    """Forks servers from one process that has imported vLLM; all end when it is closed.
+
+    The command of each is what ``scripts/start_vllm_server.sh`` prints for it.
+    """
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [
+                *(str(ROOT / ".venv-vllm" / "bin" / "python"), "-P", "-W", "ignore"),
+                str(ROOT / "tests" / "vllm_fork_server.py"),
+            ],
+            env={**USER_ENVIRONMENT, **THREADS, "VLLM_LOGGING_LEVEL": "INFO"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def fork(self, settings: dict[str, str], *, log: Path) -> psutil.Process:
+        """Begin to start a server; its output goes to the log."""
+        arguments, environment = printed_command({**USER_ENVIRONMENT, **THREADS, **settings})
+        request = {"arguments": arguments, "environment": environment, "log": str(log)}
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(request) + "\n")
+        self._process.stdin.flush()
+        answer = self._process.stdout.readline()
+        assert answer, "vLLM could not be imported: what it said is above."
+        return psutil.Process(int(answer))
+
+    def close(self) -> None:
+        """End it, and all servers that were not killed."""
+        self._process.communicate()
+
+
+def printed_command(environment: dict[str, str]) -> tuple[list[str], dict[str, str]]:
+    """Return vLLM's arguments and environment, as the script says that a shell may have them."""
+    printed = subprocess.run(
+        ["scripts/start_vllm_server.sh", "--print-command"],
+        cwd=ROOT,
+        env=environment,
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    ).stdout
+    before, _, command = printed.partition("exec ")
+    environment = dict(environment)
+    for word, value in (shlex.split(line) for line in before.splitlines()):
+        if word == "unset":
+            environment.pop(value, None)
+        else:
+            name, _, content = value.partition("=")
+            environment[name] = content
+    _python, module, _name, *arguments = shlex.split(command.replace("\\\n", " "))
+    assert module == "-m"
+    return arguments, environment
 
 
 class VllmServer:
-    """``scripts/start_vllm_server.sh`` on a port of its own.
+    """A server on a port of its own.
 
     Args:
         log: where its output goes.
+        forks: what it is forked from.
         model: folder of the checkpoint.
     """
 
-    def __init__(self, log: Path, *, model: Path = CHECKPOINT) -> None:
+    def __init__(self, log: Path, *, forks: VllmForks, model: Path = CHECKPOINT) -> None:
         self.port = free_port()
         self._log = log
+        self._forks = forks
         self.model = model
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: psutil.Process | None = None
 
     @property
     def base_url(self) -> str:
@@ -40,30 +105,19 @@ class VllmServer:
 
     def start(self) -> None:
         """Begin to start; ``wait`` waits for the end of that."""
-        cache = ROOT / ".venv-vllm" / "cache"
-        environment = {
-            **USER_ENVIRONMENT,
+        settings = {
             "VLLM_PORT": str(self.port),
             "MODEL_PATH": str(self.model),
-            "VLLM_CACHE_ROOT": str(cache),
+            "VLLM_CACHE_ROOT": str(ROOT / ".venv-vllm" / "cache"),
         }
-        with self._log.open("wb") as output:
-            self._process = subprocess.Popen(
-                ["scripts/start_vllm_server.sh"],
-                cwd=ROOT,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        self._process = self._forks.fork(settings, log=self._log)
 
     def wait(self, *, patience: float) -> None:
         """Wait until it answers."""
         deadline = time.monotonic() + patience
         while True:
             assert self._process is not None
-            over = self._process.poll() is not None or time.monotonic() > deadline
+            over = not self._process.is_running() or time.monotonic() > deadline
             assert not over, f"vLLM did not come up:\n{self._log.read_text()[-4000:]}"
             try:
                 if httpx.get(f"http://127.0.0.1:{self.port}/health", timeout=5).status_code == 200:
@@ -80,7 +134,8 @@ class VllmServer:
     def kill(self) -> None:
         """Kill it and all it started."""
         if self._process is not None:
-            os.killpg(self._process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
             self._process = None
 

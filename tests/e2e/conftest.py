@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, sync_playwright
 from tests.e2e.browser import QUIET, chromium_path
 from tests.e2e.camera_tab import TOKENS, CameraTab, OpenTab, Reply
 from tests.stack import Stack
+from tests.vllm_server import VllmForks
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +29,14 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     stack.start(patience=900)
     yield stack
     assert stack.stop() == []
+
+
+@pytest.fixture(scope="session")
+def vllm_forks() -> Iterator[VllmForks]:
+    """What further vLLMs come from, in seconds each."""
+    forks = VllmForks()
+    yield forks
+    forks.close()
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ import pytest
 from deploy.models.conversion.formats import FORMATS
 from deploy.models.safetensors_files import read_weights
 from tests.stack import ROOT, Stack
-from tests.vllm_server import CHECKPOINT, VllmServer
+from tests.vllm_server import CHECKPOINT, VllmForks, VllmServer
 
 EASY_VQA = Path(easy_vqa.__file__).parent / "data"
 MOST_LOST = 0.02
@@ -43,14 +43,36 @@ class Accuracy:
     scenes: float
 
 
+def arguments_for(target: Path, name: str) -> list[str]:
+    """Return the script's arguments."""
+    bits = str(FORMATS[name].bits)
+    return [
+        *("--model-path", str(CHECKPOINT), "--output", str(target)),
+        *("--quantize", bits, "--format", name),
+    ]
+
+
 def convert(target: Path, name: str) -> subprocess.CompletedProcess[str]:
     """Run the script as an operator does, by a Python that is not its own."""
-    bits = str(FORMATS[name].bits)
     return subprocess.run(
-        [
-            *(sys.executable, "scripts/convert_model.py", "--model-path", str(CHECKPOINT)),
-            *("--quantize", bits, "--format", name, "--output", str(target)),
-        ],
+        [sys.executable, "scripts/convert_model.py", *arguments_for(target, name)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+
+
+def convert_all(folder: Path, names: list[str]) -> subprocess.CompletedProcess[str]:
+    """Convert to several formats: to import llm-compressor takes longer than to convert."""
+    arguments = [arguments_for(folder / name, name) for name in names]
+    program = (
+        "import json, sys; from deploy.models.conversion.cli import main\n"
+        "for arguments in json.loads(sys.argv[1]):\n"
+        "    main(arguments, become_converter=lambda: None) and sys.exit(1)"
+    )
+    return subprocess.run(
+        [str(ROOT / ".venv-convert" / "bin" / "python"), "-c", program, json.dumps(arguments)],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -88,10 +110,10 @@ def _share_of_right(base_url: str, folder: Path, *which: str) -> float:
 
 @pytest.fixture(scope="module")
 def converted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The three converted folders."""
+    """The three converted folders: one by the script, two by what that runs, in one process."""
     folder = tmp_path_factory.mktemp("converted")
-    for name in FORMATS:
-        result = convert(folder / name, name)
+    first, *others = FORMATS
+    for result in (convert(folder / first, first), convert_all(folder, others)):
         assert result.returncode == 0, result.stdout + result.stderr
         assert "Converted and checked in" in result.stdout
     return {name: folder / name for name in FORMATS}
@@ -99,12 +121,15 @@ def converted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def servers(
-    converted: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+    vllm_forks: VllmForks,
+    converted: dict[str, Path],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[dict[str, VllmServer]]:
     """A vLLM for each of them; they start beside each other."""
     logs = tmp_path_factory.mktemp("vllm")
     made = {
-        name: VllmServer(logs / f"{name}.log", model=folder) for name, folder in converted.items()
+        name: VllmServer(logs / f"{name}.log", forks=vllm_forks, model=folder)
+        for name, folder in converted.items()
     }
     try:
         for server in made.values():

@@ -12,7 +12,7 @@ from deploy.models.fit import Place, fit
 from tests.camera_client import CameraClient
 from tests.scenes import picture
 from tests.stack import Stack
-from tests.vllm_server import VllmServer, endless_checkpoint, metric
+from tests.vllm_server import VllmForks, VllmServer, endless_checkpoint, metric
 
 PICTURE = picture("red circle middle", width=320, height=240)
 RUNNING = "vllm:num_requests_running"
@@ -22,10 +22,12 @@ LONGEST = 3500
 
 
 @pytest.fixture(scope="module")
-def endless(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VllmServer]:
+def endless(
+    vllm_forks: VllmForks, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[VllmServer]:
     """A vLLM whose answers only end when they are as long as they may be."""
     folder = tmp_path_factory.mktemp("endless")
-    server = VllmServer(folder / "vllm.log", model=endless_checkpoint(folder))
+    server = VllmServer(folder / "vllm.log", forks=vllm_forks, model=endless_checkpoint(folder))
     server.start()
     try:
         server.wait(patience=600)

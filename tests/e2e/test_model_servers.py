@@ -10,16 +10,16 @@ import pytest
 from tests.camera_client import CameraClient, Message
 from tests.scenes import picture
 from tests.stack import Stack
-from tests.vllm_server import VllmServer, metric
+from tests.vllm_server import VllmForks, VllmServer, metric
 
 ASKERS = 6
 SERVED = "vllm:request_success_total"
 
 
 @pytest.fixture(scope="module")
-def second(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VllmServer]:
+def second(vllm_forks: VllmForks, tmp_path_factory: pytest.TempPathFactory) -> Iterator[VllmServer]:
     """A server beside the one that all end-to-end tests have."""
-    server = VllmServer(tmp_path_factory.mktemp("vllm") / "second.log")
+    server = VllmServer(tmp_path_factory.mktemp("vllm") / "second.log", forks=vllm_forks)
     server.start()
     try:
         server.wait(patience=600)
