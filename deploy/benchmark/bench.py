@@ -116,7 +116,7 @@ class Bench:
         return await scenarios.failover(
             self.platform,
             other,
-            questioners=12,
+            questioners=6 if self.options.quick else 12,
             questions=12 if self.options.quick else 16,
             progress=progress,
         )

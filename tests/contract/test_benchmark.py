@@ -60,7 +60,7 @@ def test_a_model_server_that_hangs_is_told_of(tmp_path: Path):
     # Answers as long as usual: a server that came back is asked by those who stayed with the
     # other one only when that is busy.
     found = run("--failover", out=tmp_path)["failover"]
-    assert (found["asked"], found["answered"], found["errors"]) == (144, 144, {})
+    assert (found["asked"], found["answered"], found["errors"]) == (72, 72, {})
     assert found["answer_before"]["count"] > 0
     assert found["asked_again_after"] < 10
 
