@@ -1,4 +1,4 @@
-/** Building and changing elements without markup from texts. */
+/** Building and changing elements. Texts are never markup, so nothing that is shown can be run. */
 
 /** @returns an element with properties, `data-…`/`aria-…` attributes and children. */
 export function make(tag, properties = {}, ...children) {
@@ -12,17 +12,15 @@ export function make(tag, properties = {}, ...children) {
   return element;
 }
 
-/** The same in SVG, where everything is an attribute. */
-export function draw(tag, attributes = {}, ...children) {
-  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  element.append(...children);
-  return element;
-}
-
-/** Change a text only if it is another: unchanged nodes cost the browser nothing. */
+/** Change a text only if it is another: a screen reader may announce each change. */
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
+}
+
+/** Show a message; an empty one hides its element. One that comes again is announced again. */
+export function setMessage(element, text) {
+  element.textContent = text;
+  element.hidden = !text;
 }
 
 export function setAttribute(element, name, value) {
