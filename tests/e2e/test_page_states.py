@@ -374,6 +374,16 @@ def test_the_keyboard_sends_breaks_lines_and_stops(open_tab: OpenTab):
     expect(tab.part("answer")).to_have_text("")
 
 
+def test_live_mode_without_a_camera_points_at_its_button_until_it_is_off(open_tab: OpenTab):
+    tab = open_tab()
+    screen = tab.page.locator("#screen")
+    tab.part("live-toggle").click()
+    expect(tab.part("live-meta")).to_have_text("Start the camera to begin.")
+    expect(screen).to_have_attribute("data-attention", "start")
+    tab.part("live-toggle").click()
+    expect(screen).to_have_attribute("data-attention", "")
+
+
 def test_live_mode_starts_changes_and_stops(open_tab: OpenTab):
     tab = open_tab()
     tab.start()
@@ -409,7 +419,7 @@ SENT_PER_SECOND = """async () => {
 
 
 @pytest.mark.parametrize(
-    ("wish", "expected"),
+    ("demand", "expected"),
     [
         ({}, {"maxFramerate": 10, "scaleResolutionDownBy": 2, "maxBitrate": 345_600}),
         ({"asking": True}, {"maxFramerate": 30, "scaleResolutionDownBy": 2}),
@@ -423,16 +433,16 @@ SENT_PER_SECOND = """async () => {
         ({"width": 0, "height": 0}, {"scaleResolutionDownBy": 1, "maxBitrate": 0}),
     ],
 )
-def test_what_is_sent_follows_what_is_wished(
-    open_tab: OpenTab, wish: dict[str, Any], expected: dict[str, float]
+def test_the_encoding_follows_what_is_demanded_of_it(
+    open_tab: OpenTab, demand: dict[str, Any], expected: dict[str, float]
 ):
     usual = {"asking": False, "live": False, "liveRate": 2, "frameEdge": 448}
-    decide = """async (wish) => {
-        const { decideSending } = await import("/static/camera/sending.js");
-        return decideSending(wish);
+    choose = """async (demand) => {
+        const { chooseEncoding } = await import("/static/camera/encoding.js");
+        return chooseEncoding(demand);
     }"""
-    wish = {**usual, "width": 1280, "height": 720, **wish}
-    assert open_tab().page.evaluate(decide, wish).items() >= expected.items()
+    demand = {**usual, "width": 1280, "height": 720, **demand}
+    assert open_tab().page.evaluate(choose, demand).items() >= expected.items()
 
 
 def holds_once_of_three(measure: Callable[[], None]) -> None:

@@ -1,4 +1,4 @@
-/** Tells the tabs of one browser that its login has ended, those too that have no socket to hear it. */
+/** Announces a sign-out to the other tabs of the browser, those too that have no socket any more. */
 
 const CHANNEL = "qwencam-logins";
 
@@ -8,7 +8,7 @@ export function announceSignOut() {
   channel.close();
 }
 
-/** @param {() => void} act called whenever another tab of this browser is found to be signed out. */
+/** @param {() => void} act called when another tab of this browser announces a sign-out. */
 export function onSignOut(act) {
   new BroadcastChannel(CHANNEL).addEventListener("message", act);
 }

@@ -1,17 +1,8 @@
-/** Why the server closes a socket, and what the page does about it. Pure. */
+/** What the page does when the server has closed its socket. Pure. */
 
-export const Close = Object.freeze({
-  RESTARTING: 1012,
-  NOT_AUTHENTICATED: 4401,
-  FORBIDDEN: 4403,
-  ENDED: 4404,
-  IDLE: 4408,
-  TAKEN_OVER: 4409,
-  MESSAGE_TOO_LARGE: 4413,
-  TOO_MANY_MESSAGES: 4429,
-});
+import { CloseCode } from "../shared/close-codes.js";
 
-/** After TOO_MANY_MESSAGES the first new try waits this long, ms. */
+/** After TOO_MANY_MESSAGES the first retry waits this long, ms: at once it would be refused again. */
 const COOL_DOWN = 5000;
 
 /**
@@ -22,17 +13,17 @@ const COOL_DOWN = 5000;
  */
 export function afterClose(code) {
   switch (code) {
-    case Close.NOT_AUTHENTICATED:
+    case CloseCode.NOT_AUTHENTICATED:
       return { next: "renew" };
-    case Close.FORBIDDEN:
+    case CloseCode.FORBIDDEN:
       return { next: "ended", reason: "forbidden" };
-    case Close.ENDED:
+    case CloseCode.ENDED:
       return { next: "ended", reason: "ended" };
-    case Close.IDLE:
+    case CloseCode.IDLE:
       return { next: "ended", reason: "idle" };
-    case Close.TAKEN_OVER:
+    case CloseCode.TAKEN_OVER:
       return { next: "taken-over" };
-    case Close.TOO_MANY_MESSAGES:
+    case CloseCode.TOO_MANY_MESSAGES:
       return { next: "reconnect", wait: COOL_DOWN };
     default:
       return { next: "reconnect" };

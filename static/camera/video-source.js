@@ -1,23 +1,23 @@
-/** What stands on the stage: nothing, the camera's preview, or the drawn scene. */
+/** Where the video comes from: nowhere, the camera, or the drawn scene; and its preview. */
 
 import { Camera, noCamera } from "./camera.js";
 import { DemoScene } from "./demo-scene.js";
 
-/** A camera that was muted while the page was hidden gets this long to come back, ms. */
+/** A camera that was muted while the page was hidden gets this long to come back by itself, ms. */
 const WAKE_WITHIN = 1500;
 
-export class Picture {
+export class VideoSource {
   #screen;
   #video;
   #canvas;
   #onChange;
   #camera;
   #scene = null;
-  #trouble = null;
+  #problem = null;
 
   /**
    * @param {object} parts elements `screen`, `video`, `canvas`; `onChange(facts)` with `camera`
-   *   and `scene` as in `INITIAL_FACTS`.
+   *   and `scene` as in `INITIAL_FACTS`, and `switchFailure` when a camera did not change.
    */
   constructor({ screen, video, canvas, onChange }) {
     this.#screen = screen;
@@ -36,13 +36,13 @@ export class Picture {
     return this.track !== null;
   }
 
-  /** Say at once what is known before anybody asks for the camera. */
-  async foresee() {
+  /** Report what is known before anybody asks for the camera: that there is none, or may not be. */
+  async detect() {
     if (!Camera.possible) this.#failed(isSecureContext ? "missing" : "insecure");
     else if ((await noCamera()) && this.#idle) this.#failed("missing");
   }
 
-  /** @returns {Promise<boolean>} whether this very request has led to a picture. */
+  /** @returns {Promise<boolean>} whether this request, and none after it, has led to a picture. */
   async startCamera() {
     this.#endScene();
     const opening = this.#camera.start();
@@ -73,8 +73,8 @@ export class Picture {
   }
 
   /** Whether there is another camera to switch to. */
-  async several() {
-    return !this.#scene && this.#camera.several();
+  async canSwitch() {
+    return !this.#scene && this.#camera.hasSeveral();
   }
 
   /** Back in view: phones take the camera away from hidden pages, and some don't give it back. */
@@ -92,7 +92,7 @@ export class Picture {
 
   /** Show what a request has led to, unless something else has been asked for since. */
   #follow(opening) {
-    if (!this.#camera.wants(opening)) return false;
+    if (!this.#camera.isCurrent(opening)) return false;
     if (!opening.stream) {
       this.#failed(opening.failure);
       return false;
@@ -105,7 +105,7 @@ export class Picture {
 
   #failed(kind) {
     this.#clear();
-    this.#trouble = kind;
+    this.#problem = kind;
     this.#onChange({ camera: kind, scene: false });
   }
 
@@ -122,7 +122,7 @@ export class Picture {
   }
 
   #show(what) {
-    this.#trouble = null;
+    this.#problem = null;
     this.#screen.dataset.stage = what;
     this.#video.hidden = what !== "camera";
     this.#canvas.hidden = what !== "scene";
@@ -132,6 +132,6 @@ export class Picture {
     const none = await noCamera();
     if (!this.#idle) return;
     if (none) this.#failed("missing");
-    else if (["missing", "lost"].includes(this.#trouble)) this.stop();
+    else if (["missing", "lost"].includes(this.#problem)) this.stop();
   }
 }
