@@ -8,7 +8,6 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
-from apps.accounts.models import User
 from apps.camera_sessions.models import CameraSession
 
 State = Literal["live", "abandoned", "idle", "ended"]
@@ -36,18 +35,6 @@ class SessionLine:
     state: State
     end_reason: str
     end_note: str
-
-
-def unended(
-    *, user: User | None = None, idle_since: datetime | None = None
-) -> QuerySet[CameraSession]:
-    """The sessions that have not ended: all, of `user` only, or unused since that moment only."""
-    sessions = CameraSession.objects.filter(ended_at=None)
-    if user is not None:
-        sessions = sessions.filter(user=user)
-    if idle_since is not None:
-        sessions = sessions.filter(last_active_at__lte=idle_since)
-    return sessions
 
 
 def lines(

@@ -69,7 +69,7 @@ class Told:
 
 def stored() -> Stored:
     """Read the database; not for the event loop."""
-    unended = list(CameraSession.objects.filter(ended_at=None).values(*_COLUMNS))
+    unended = list(CameraSession.objects.unended().values(*_COLUMNS))
     ended = CameraSession.objects.filter(ended_at__isnull=False).order_by("-ended_at")[:ENDED_SHOWN]
     idle_since = timezone.now() - timedelta(seconds=settings.SESSION_IDLE_SECONDS)
     changes = Override.objects.values_list("name", "changed_at", "changed_by__username")

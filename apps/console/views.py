@@ -72,12 +72,10 @@ def end_sessions(request: HttpRequest, user_id: int) -> HttpResponse:
     user = User.objects.filter(pk=user_id).first() if user_id <= BIGGEST_ID else None
     if user is None:
         return refusal(404, "not_found", "There is no such user.")
-    unended = CameraSession.objects.filter(user=user, ended_at=None)
-    ended = [
-        lifecycle.end_session(pk, reason=EndReason.OPERATOR, note=note, actor=actor)
-        for pk in unended.values_list("pk", flat=True)
-    ]
-    return JsonResponse({"ended": sum(ended)})
+    ended = lifecycle.end_sessions(
+        CameraSession.objects.of(user), reason=EndReason.OPERATOR, note=note, actor=actor
+    )
+    return JsonResponse({"ended": len(ended)})
 
 
 @require_http_methods(["POST", "DELETE"])

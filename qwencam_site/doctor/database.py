@@ -10,7 +10,7 @@ from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
-from apps.camera_sessions.listing import unended
+from apps.camera_sessions.models import CameraSession
 from qwencam_site.doctor.findings import Check, Finding, failed, ok, skipped, warning
 
 OLDEST_POSTGRESQL: Final = (14, 0)  # Django 5.2's own
@@ -96,9 +96,10 @@ def check_scheduler(now: datetime | None = None) -> Finding:
     """Are idle sessions ended? That is the scheduler's work, every 30 s."""
     if _is_unmade():
         return skipped(_UNREACHABLE)
-    idle = timedelta(seconds=settings.SESSION_IDLE_SECONDS)
     try:
-        overdue = unended(idle_since=(now or timezone.now()) - idle - OVERDUE).count()
+        overdue = CameraSession.objects.idle(
+            now=(now or timezone.now()) - OVERDUE, idle_seconds=settings.SESSION_IDLE_SECONDS
+        ).count()
     except DatabaseError:
         return skipped(_UNREACHABLE)
     if overdue:

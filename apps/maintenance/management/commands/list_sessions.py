@@ -6,11 +6,10 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import CommandParser
-from django.db.models import QuerySet
 from django.utils import timezone
 
-from apps.camera_sessions.listing import SessionLine, lines, unended
-from apps.camera_sessions.models import CameraSession
+from apps.camera_sessions.listing import SessionLine, lines
+from apps.camera_sessions.models import CameraSession, CameraSessionQuerySet
 from apps.maintenance.command import MaintenanceCommand, argument, positive
 from apps.maintenance.durations import spoken
 from apps.maintenance.tables import aligned
@@ -66,13 +65,14 @@ class Command(MaintenanceCommand):
         self.stdout.write(f"{len(shown)} {kind}session{'s' if len(shown) > 1 else ''}{rest}")
 
 
-def _chosen(*, everything: bool, username: str | None) -> QuerySet[CameraSession]:
-    user = user_named(username) if username is not None else None
-    if not everything:
-        since = timezone.now() - timedelta(seconds=settings.SESSION_IDLE_SECONDS)
-        return unended(user=user).filter(last_active_at__gt=since)
+def _chosen(*, everything: bool, username: str | None) -> CameraSessionQuerySet:
     sessions = CameraSession.objects.all()
-    return sessions.filter(user=user) if user is not None else sessions
+    if username is not None:
+        sessions = sessions.of(user_named(username))
+    if not everything:
+        idle_seconds = settings.SESSION_IDLE_SECONDS
+        sessions = sessions.live(now=timezone.now(), idle_seconds=idle_seconds)
+    return sessions
 
 
 def _row(line: SessionLine) -> tuple[str, ...]:
