@@ -5,9 +5,9 @@ import time
 from django.conf import settings
 
 from apps.camera_sessions import tokens
-from apps.camera_sessions.ice import ice_servers_for
 from apps.camera_sessions.lifecycle import SessionLimits
 from apps.camera_sessions.models import CameraSession
+from apps.camera_sessions.turn_credentials import ice_servers_with_credentials
 from apps.live_settings.current import refresh
 
 
@@ -33,7 +33,7 @@ def opened(session: CameraSession, *, socket_base: str) -> dict[str, object]:
         **issued(session),
         "session_id": str(session.pk),
         "ws_url": f"{socket_base}/ws/{session.pk}",
-        "ice_servers": ice_servers_for(
+        "ice_servers": ice_servers_with_credentials(
             session.pk,
             servers=settings.ICE_SERVERS,
             turn_secret=settings.TURN_SECRET,

@@ -34,7 +34,7 @@ from apps.streaming.errors import (
     OfferRefused,
     StreamStalled,
 )
-from apps.streaming.ice import bind_within, with_public_address
+from apps.streaming.ice_candidates import bind_within, with_public_address
 from apps.streaming.ledger import StreamLedger
 from apps.streaming.receiving import DecoderInbox, fit
 from apps.streaming.sender_clock import SenderClock

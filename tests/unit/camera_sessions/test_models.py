@@ -1,4 +1,4 @@
-"""The conditions on camera sessions: each takes whom it should, at its very bound, and no others."""
+"""The conditions on camera sessions: each takes whom it should, at its very bound, and no more."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""What a check looks at and what it says. Pure: knows no Django and does no I/O."""
+"""The types of a check and of its result. Pure: knows no Django and does no I/O."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -48,17 +48,17 @@ def _one_line(text: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One thing to look at.
+    """One check.
 
     Attributes:
-        look: looks; whatever it raises is a failure.
-        waits: it waits for others rather than computing, so it may run beside others.
+        run: does it; whatever it raises is a failure.
+        concurrent: it may run beside others, since it waits for answers rather than computing.
     """
 
     group: str
     name: str
-    look: Callable[[], Finding]
-    waits: bool = False
+    run: Callable[[], Finding]
+    concurrent: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from qwencam_site.doctor.findings import Finding, failed, warning
+from apps.maintenance.doctor.findings import Finding, failed, warning
 
 
 @pytest.mark.parametrize("status", ["warning", "failed"])

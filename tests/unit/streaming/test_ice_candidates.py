@@ -11,7 +11,7 @@ import pytest
 from apps.streaming.config import MediaConfig
 from apps.streaming.errors import OfferRefused
 from apps.streaming.host import MediaHost
-from apps.streaming.ice import with_public_address
+from apps.streaming.ice_candidates import with_public_address
 from tests.unit.streaming.camera import Camera, until
 
 ANSWER = (

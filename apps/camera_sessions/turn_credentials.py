@@ -1,4 +1,4 @@
-"""The ICE servers a browser is told, with credentials that die with the day.
+"""Time-limited TURN credentials for the ICE servers that a browser gets.
 
 A TURN server that shares `secret` with us checks them by itself: coturn's `use-auth-secret`,
 draft-uberti-behave-turn-rest-00, section 2.2. User name: the expiry in seconds since the epoch,
@@ -14,7 +14,7 @@ from uuid import UUID
 CREDENTIAL_SECONDS = 12 * 3600
 
 
-def ice_servers_for(
+def ice_servers_with_credentials(
     session_id: UUID, *, servers: Sequence[Mapping[str, Any]], turn_secret: str, now: float
 ) -> list[dict[str, Any]]:
     """`servers` (RTCIceServer objects), those of TURN with credentials for this session."""

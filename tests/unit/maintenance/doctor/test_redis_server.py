@@ -7,8 +7,8 @@ import pytest
 from redis import Redis
 
 from apps.chat import presence
-from qwencam_site.doctor import redis_server as doctor
-from qwencam_site.doctor.redis_server import (
+from apps.maintenance.doctor import redis_server as doctor
+from apps.maintenance.doctor.redis_server import (
     check_clock,
     check_memory,
     check_persistence,
@@ -25,7 +25,7 @@ OFF = {"save": "", "appendonly": "no"}
 
 
 def test_a_good_one_has_nothing_but_workers_missing(redis_url):
-    findings = {check.name: check.look() for check in redis_checks(redis_url, patience=5)}
+    findings = {check.name: check.run() for check in redis_checks(redis_url, timeout=5)}
     assert {name: finding.status for name, finding in findings.items()} == {
         "Redis": "ok",
         "persistence": "ok",
@@ -37,7 +37,7 @@ def test_a_good_one_has_nothing_but_workers_missing(redis_url):
 
 
 def test_one_that_is_away_fails_once():
-    findings = {check.name: check.look() for check in redis_checks(NOWHERE, patience=0.5)}
+    findings = {check.name: check.run() for check in redis_checks(NOWHERE, timeout=0.5)}
     assert findings.pop("Redis").status == "failed"
     assert {finding.status for finding in findings.values()} == {"skipped"}
 
@@ -47,9 +47,9 @@ def test_a_wrong_password(redis_url):
         redis.config_set("requirepass", "right")
     try:
         url = redis_url.replace("//", "//:wrong@")
-        assert "password" in check_redis(url, patience=5).found
-        assert check_memory(url, patience=5).status == "skipped"
-        assert check_workers(url, patience=5).status == "skipped"
+        assert "password" in check_redis(url, timeout=5).found
+        assert check_memory(url, timeout=5).status == "skipped"
+        assert check_workers(url, timeout=5).status == "skipped"
     finally:
         with Redis.from_url(redis_url.replace("//", "//:right@")) as redis:
             redis.config_set("requirepass", "")
@@ -73,7 +73,7 @@ def test_persistence_is_a_failure(redis_url, name, on):
     with Redis.from_url(redis_url) as redis:
         redis.config_set(name, on)
         try:
-            finding = check_persistence(redis_url, patience=5)
+            finding = check_persistence(redis_url, timeout=5)
         finally:
             redis.config_set(name, OFF[name])
     assert finding.status == "failed"
@@ -109,15 +109,15 @@ def test_memory(limit, policy, used, status):
 
 
 def test_a_clock_that_goes_wrong(redis_url, monkeypatch):
-    assert check_clock(redis_url, patience=5).status == "ok"
+    assert check_clock(redis_url, timeout=5).status == "ok"
     real = time.time
     monkeypatch.setattr(doctor.time, "time", lambda: real() + 60)
-    finding = check_clock(redis_url, patience=5)
+    finding = check_clock(redis_url, timeout=5)
     assert finding.status == "warning"
     assert "ahead of Redis's clock" in finding.found
 
 
 async def test_a_worker_that_reported(redis, redis_url):
     await presence.announce_worker(redis, "host:1", {})
-    finding = await asyncio.to_thread(check_workers, redis_url, patience=5)
+    finding = await asyncio.to_thread(check_workers, redis_url, timeout=5)
     assert (finding.status, finding.found) == ("ok", "1 up: host:1")

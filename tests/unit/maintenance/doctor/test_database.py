@@ -10,8 +10,8 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 
 from apps.camera_sessions.models import CameraSession
-from qwencam_site.doctor import database as doctor
-from qwencam_site.doctor.database import (
+from apps.maintenance.doctor import database as doctor
+from apps.maintenance.doctor.database import (
     check_database,
     check_migrations,
     check_scheduler,

@@ -10,7 +10,7 @@ from django.contrib.staticfiles.finders import get_finders
 from django.contrib.staticfiles.storage import ManifestFilesMixin, staticfiles_storage
 from django.core import checks
 
-from qwencam_site.doctor.findings import Finding, failed, ok, skipped, warning
+from apps.maintenance.doctor.findings import Finding, failed, ok, skipped, warning
 
 _LOCAL: Final = {"localhost", "127.0.0.1", "[::1]", "::1"}
 _FEWEST_SIGNS: Final = 10

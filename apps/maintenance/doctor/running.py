@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from qwencam_site.doctor.findings import Check, Finding, Result, failed
+from apps.maintenance.doctor.findings import Check, Finding, Result, failed
 
 AfterCheck = Callable[[], None]
 
@@ -19,12 +19,12 @@ class _Running:
         self._finding: Finding | None = None
         self._began = time.monotonic()
         self._took = timeout
-        self._thread = threading.Thread(target=self._look, name=check.name, daemon=True)
+        self._thread = threading.Thread(target=self._run, name=check.name, daemon=True)
         self._thread.start()
 
-    def _look(self) -> None:
+    def _run(self) -> None:
         try:
-            finding = self._check.look()
+            finding = self._check.run()
         except Exception as error:  # A crash is a result like any other.
             finding = failed(
                 f"The check itself failed: {type(error).__name__}: {error}"[:300],
@@ -55,18 +55,18 @@ def run_checks(
 ) -> Iterator[Result]:
     """Yield a result for each check, in their order, as soon as it is known.
 
-    Those that wait are started at once, all together; the others take turns, so that slow
+    The concurrent ones are started at once, all together; the others take turns, so that slow
     computing is not mistaken for hanging.
 
     Args:
         timeout: seconds that each check gets.
         after: runs at the end of each check, in its thread.
     """
-    waiting = {
+    started = {
         number: _Running(check, timeout=timeout, after=after)
         for number, check in enumerate(checks)
-        if check.waits
+        if check.concurrent
     }
     for number, check in enumerate(checks):
-        running = waiting.get(number) or _Running(check, timeout=timeout, after=after)
+        running = started.get(number) or _Running(check, timeout=timeout, after=after)
         yield running.result()

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 import pytest
 from aioice import stun
 
-from apps.streaming.relays import RelayFailed, RelayUrl, allocate, ask_stun
+from apps.streaming.ice_server_probe import IceServerUrl, ProbeFailed, probe_stun, probe_turn
 
 Answer = Callable[[stun.Message, tuple[str, int]], stun.Message | None]
 
@@ -55,7 +55,7 @@ def bound(request: stun.Message, addr: tuple[str, int]) -> stun.Message:
 
 async def test_stun_tells_where_we_are():
     async with serving(bound) as (place, server):
-        host, port = await ask_stun(f"stun:{place}", patience=5)
+        host, port = await probe_stun(f"stun:{place}", timeout=5)
     assert host == "127.0.0.1"
     assert port > 0
     assert server.seen[0].message_method == stun.Method.BINDING
@@ -63,11 +63,11 @@ async def test_stun_tells_where_we_are():
 
 async def test_a_silent_server():
     async with serving(lambda *_: None) as (place, _):
-        with pytest.raises(RelayFailed) as failure:
-            await ask_stun(f"stun:{place}", patience=0.2)
+        with pytest.raises(ProbeFailed) as failure:
+            await probe_stun(f"stun:{place}", timeout=0.2)
         assert failure.value.code == "silent"
-        with pytest.raises(RelayFailed) as failure:
-            await allocate(f"turn:{place}", username="u", credential="c", patience=0.2)
+        with pytest.raises(ProbeFailed) as failure:
+            await probe_turn(f"turn:{place}", username="u", credential="c", timeout=0.2)
         assert failure.value.code == "silent"
 
 
@@ -77,8 +77,8 @@ async def test_a_server_that_refuses(number, words):
         return respond(request, stun.Class.ERROR, ERROR_CODE=(number, "No"), NONCE=b"n", REALM="r")
 
     async with serving(refuse) as (place, server):
-        with pytest.raises(RelayFailed, match=words) as failure:
-            await allocate(f"turn:{place}", username="u", credential="c", patience=5)
+        with pytest.raises(ProbeFailed, match=words) as failure:
+            await probe_turn(f"turn:{place}", username="u", credential="c", timeout=5)
     assert failure.value.code == "refused"
     assert "USERNAME" in server.seen[-1].attributes or number != 401
 
@@ -96,7 +96,7 @@ async def test_an_allocation_is_given_back():
         return respond(request, stun.Class.RESPONSE, LIFETIME=0)
 
     async with serving(relay) as (place, server):
-        where = await allocate(f"turn:{place}", username="u", credential="c", patience=5)
+        where = await probe_turn(f"turn:{place}", username="u", credential="c", timeout=5)
     assert where == ("192.0.2.9", 50_000)
     assert server.seen[-1].message_method == stun.Method.REFRESH
     assert server.seen[-1].attributes["LIFETIME"] == 0
@@ -104,19 +104,19 @@ async def test_an_allocation_is_given_back():
 
 @pytest.mark.parametrize("url", ["", "turn:", "stun:a?transport=udp", "https://a"])
 def test_what_is_no_address(url):
-    with pytest.raises(RelayFailed) as failure:
-        RelayUrl.parse(url)
+    with pytest.raises(ProbeFailed) as failure:
+        IceServerUrl.parse(url)
     assert failure.value.code == "address"
 
 
 def test_defaults_of_an_address():
-    assert RelayUrl.parse("turns:a") == RelayUrl(
+    assert IceServerUrl.parse("turns:a") == IceServerUrl(
         scheme="turns", host="a", port=5349, transport="tcp"
     )
-    assert RelayUrl.parse("stun:a").port == 3478
+    assert IceServerUrl.parse("stun:a").port == 3478
 
 
 async def test_a_name_without_an_address():
-    with pytest.raises(RelayFailed) as failure:
-        await ask_stun("stun:no-such-host.invalid", patience=5)
+    with pytest.raises(ProbeFailed) as failure:
+        await probe_stun("stun:no-such-host.invalid", timeout=5)
     assert failure.value.code == "address"

@@ -18,8 +18,8 @@ from redis.exceptions import (
 )
 
 from apps.chat import presence
-from qwencam_site.doctor.clock import judge_clock, skew
-from qwencam_site.doctor.findings import Check, Finding, failed, ok, skipped, warning
+from apps.maintenance.doctor.clock import judge_clock, skew
+from apps.maintenance.doctor.findings import Check, Finding, failed, ok, skipped, warning
 
 OLDEST_VERSION: Final = (6, 2)
 SLOW_SECONDS: Final = 0.02
@@ -27,9 +27,9 @@ _PINGS: Final = 5
 _UNREACHABLE: Final = "Redis can't be asked."
 
 
-def redis_checks(url: str, *, patience: float) -> list[Check]:
-    """The checks of the Redis at `url`, which gets `patience` seconds for each answer."""
-    looks: dict[tuple[str, str], Callable[..., Finding]] = {
+def redis_checks(url: str, *, timeout: float) -> list[Check]:
+    """The checks of the Redis at `url`, which gets `timeout` seconds for each answer."""
+    checks: dict[tuple[str, str], Callable[..., Finding]] = {
         ("Redis", "Redis"): check_redis,
         ("Redis", "persistence"): check_persistence,
         ("Redis", "memory"): check_memory,
@@ -37,15 +37,15 @@ def redis_checks(url: str, *, patience: float) -> list[Check]:
         ("Workers", "inference workers"): check_workers,
     }
     return [
-        Check(group=group, name=name, look=partial(look, url, patience=patience), waits=True)
-        for (group, name), look in looks.items()
+        Check(group=group, name=name, run=partial(check, url, timeout=timeout), concurrent=True)
+        for (group, name), check in checks.items()
     ]
 
 
-def check_redis(url: str, *, patience: float) -> Finding:
+def check_redis(url: str, *, timeout: float) -> Finding:
     """Does it answer, is it new enough and near enough?"""
     try:
-        with _connected(url, patience=patience) as redis:
+        with _connected(url, timeout=timeout) as redis:
             version = str(_info(redis, "server")["redis_version"])
             latency = statistics.median(_ping_seconds(redis) for _ in range(_PINGS))
     except AuthenticationError:
@@ -66,10 +66,10 @@ def judge_redis(version: str, *, latency: float) -> Finding:
     return ok(found)
 
 
-def check_persistence(url: str, *, patience: float) -> Finding:
+def check_persistence(url: str, *, timeout: float) -> Finding:
     """Does it keep everything in memory? Frames must never reach a disk."""
     try:
-        with _connected(url, patience=patience) as redis:
+        with _connected(url, timeout=timeout) as redis:
             return judge_persistence(_info(redis, "persistence"), save=_save_setting(redis))
     except (RedisError, OSError):
         return skipped(_UNREACHABLE)
@@ -105,10 +105,10 @@ def judge_persistence(info: dict[str, Any], *, save: str | None) -> Finding:
     return ok("off: nothing reaches a disk")
 
 
-def check_memory(url: str, *, patience: float) -> Finding:
+def check_memory(url: str, *, timeout: float) -> Finding:
     """Does it throw away what must not be lost when its memory is full?"""
     try:
-        with _connected(url, patience=patience) as redis:
+        with _connected(url, timeout=timeout) as redis:
             return judge_memory(_info(redis, "memory"))
     except (RedisError, OSError):
         return skipped(_UNREACHABLE)
@@ -129,10 +129,10 @@ def judge_memory(info: dict[str, Any]) -> Finding:
     return ok(found)
 
 
-def check_clock(url: str, *, patience: float) -> Finding:
+def check_clock(url: str, *, timeout: float) -> Finding:
     """Does its clock agree with ours?"""
     try:
-        with _connected(url, patience=patience) as redis:
+        with _connected(url, timeout=timeout) as redis:
             redis.ping()
             before = time.time()
             seconds, micros = redis.time()
@@ -144,10 +144,10 @@ def check_clock(url: str, *, patience: float) -> Finding:
     return judge_clock(ahead, of="Redis's clock")
 
 
-def check_workers(url: str, *, patience: float) -> Finding:
+def check_workers(url: str, *, timeout: float) -> Finding:
     """Has an inference worker reported lately?"""
     try:
-        names = asyncio.run(_workers(url, patience=patience))
+        names = asyncio.run(_workers(url, timeout=timeout))
     except (RedisError, OSError):
         return skipped("Redis can't be asked, and that is where workers report.")
     if not names:
@@ -158,20 +158,20 @@ def check_workers(url: str, *, patience: float) -> Finding:
     return ok(f"{len(names)} up: {', '.join(sorted(names))}")
 
 
-async def _workers(url: str, *, patience: float) -> list[str]:
+async def _workers(url: str, *, timeout: float) -> list[str]:
     async with AsyncRedis.from_url(
-        url, socket_connect_timeout=patience, socket_timeout=patience, retry=None
+        url, socket_connect_timeout=timeout, socket_timeout=timeout, retry=None
     ) as redis:
         return await presence.workers(redis)
 
 
 @contextmanager
-def _connected(url: str, *, patience: float) -> Iterator[Redis]:
+def _connected(url: str, *, timeout: float) -> Iterator[Redis]:
     """A client that tries everything once."""
     client = Redis.from_url(
         url,
-        socket_connect_timeout=patience,
-        socket_timeout=patience,
+        socket_connect_timeout=timeout,
+        socket_timeout=timeout,
         retry=None,
         decode_responses=True,
     )

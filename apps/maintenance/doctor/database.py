@@ -11,7 +11,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
 from apps.camera_sessions.models import CameraSession
-from qwencam_site.doctor.findings import Check, Finding, failed, ok, skipped, warning
+from apps.maintenance.doctor.findings import Check, Finding, failed, ok, skipped, warning
 
 OLDEST_POSTGRESQL: Final = (14, 0)  # Django 5.2's own
 OVERDUE: Final = timedelta(seconds=120)
@@ -22,9 +22,9 @@ _MOST_NAMED: Final = 3
 def database_checks() -> list[Check]:
     """The checks of the default database."""
     return [
-        Check(group="Database", name="database", look=check_database, waits=True),
-        Check(group="Database", name="migrations", look=check_migrations, waits=True),
-        Check(group="Workers", name="scheduler", look=check_scheduler, waits=True),
+        Check(group="Database", name="database", run=check_database, concurrent=True),
+        Check(group="Database", name="migrations", run=check_migrations, concurrent=True),
+        Check(group="Workers", name="scheduler", run=check_scheduler, concurrent=True),
     ]
 
 

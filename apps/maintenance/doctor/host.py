@@ -13,7 +13,7 @@ from typing import Final
 from packaging.requirements import Requirement
 
 from apps.inference.gpus import Gpu, read_gpus
-from qwencam_site.doctor.findings import Check, Finding, failed, ok, skipped, warning
+from apps.maintenance.doctor.findings import Check, Finding, failed, ok, skipped, warning
 
 OLDEST_PYTHON: Final = (3, 11)
 DISK_LOW_BYTES: Final = 1 << 30
@@ -27,14 +27,14 @@ _REINSTALL: Final = (
 def host_checks(root: Path) -> list[Check]:
     """The checks of this machine, for the platform whose files are in `root`."""
     return [
-        Check(group="Host", name="Python", look=lambda: check_python(sys.version_info[:3])),
+        Check(group="Host", name="Python", run=lambda: check_python(sys.version_info[:3])),
         Check(
             group="Host",
             name="packages",
-            look=lambda: check_packages(root / "requirements.txt"),
+            run=lambda: check_packages(root / "requirements.txt"),
         ),
-        Check(group="Host", name="ffmpeg", look=check_ffmpeg),
-        Check(group="Host", name="GPU", look=check_gpu),
+        Check(group="Host", name="ffmpeg", run=check_ffmpeg),
+        Check(group="Host", name="GPU", run=check_gpu),
     ]
 
 
@@ -42,7 +42,7 @@ def checks_without_settings(root: Path, *, problem: str) -> list[Check]:
     """What can be checked when the settings can't be read; `problem` says why they can't."""
     return [
         *host_checks(root),
-        Check(group="Settings", name="settings", look=partial(_settings_wrong, problem)),
+        Check(group="Settings", name="settings", run=partial(_settings_wrong, problem)),
     ]
 
 

@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
-from qwencam_site.doctor.certificate import check_certificate
-from qwencam_site.doctor.findings import Finding
+from apps.maintenance.doctor.certificate import check_certificate
+from apps.maintenance.doctor.findings import Finding
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 HOST = "camera.example.org"

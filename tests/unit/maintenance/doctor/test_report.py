@@ -1,7 +1,7 @@
 """What the doctor prints: aligned for people, whole for programs."""
 
-from qwencam_site.doctor.findings import Check, Finding, Result, failed, ok, skipped, warning
-from qwencam_site.doctor.report import as_json, summary, text_lines, worst
+from apps.maintenance.doctor.findings import Check, Finding, Result, failed, ok, skipped, warning
+from apps.maintenance.doctor.report import as_json, summary, text_lines, worst
 
 
 def result(name: str, finding: Finding, *, group: str = "Host") -> Result:
@@ -15,7 +15,7 @@ RESULTS = [
     result("GPU", skipped("none"), group="Redis"),
 ]
 CHECKS = [
-    Check(group=one.group, name=one.name, look=lambda: one.finding)  # noqa: B023
+    Check(group=one.group, name=one.name, run=lambda: one.finding)  # noqa: B023
     for one in RESULTS
 ]
 PLAIN = dict.fromkeys(("ok", "warning", "failed", "skipped", "group"), str)

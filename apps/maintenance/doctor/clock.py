@@ -3,7 +3,7 @@
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-from qwencam_site.doctor.findings import Finding, ok, warning
+from apps.maintenance.doctor.findings import Finding, ok, warning
 
 MOST_SKEW_SECONDS: Final = 2.0
 

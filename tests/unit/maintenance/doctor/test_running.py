@@ -3,12 +3,12 @@
 import threading
 import time
 
-from qwencam_site.doctor.findings import Check, failed, ok
-from qwencam_site.doctor.running import run_checks
+from apps.maintenance.doctor.findings import Check, failed, ok
+from apps.maintenance.doctor.running import run_checks
 
 
-def check(name: str, look, *, waits: bool = False) -> Check:
-    return Check(group="Test", name=name, look=look, waits=waits)
+def check(name: str, run, *, concurrent: bool = False) -> Check:
+    return Check(group="Test", name=name, run=run, concurrent=concurrent)
 
 
 def test_results_come_in_the_order_of_the_checks():
@@ -23,9 +23,9 @@ def test_results_come_in_the_order_of_the_checks():
         return ok("last")
 
     checks = [
-        check("a", first, waits=True),
+        check("a", first, concurrent=True),
         check("b", lambda: failed("x", mend="y")),
-        check("c", last, waits=True),
+        check("c", last, concurrent=True),
     ]
     results = list(run_checks(checks, timeout=10))
     assert [result.name for result in results] == ["a", "b", "c"]
@@ -49,7 +49,7 @@ def test_one_that_hangs_is_left_behind():
         return ok("too late")
 
     began = time.monotonic()
-    checks = [check("a", hang, waits=True), check("b", hang), check("c", lambda: ok("fine"))]
+    checks = [check("a", hang, concurrent=True), check("b", hang), check("c", lambda: ok("fine"))]
     results = list(run_checks(checks, timeout=1.0))
     release.set()
     assert time.monotonic() - began < 30
@@ -78,6 +78,6 @@ def test_each_thread_tidies_up_after_itself():
     def crash():
         raise OSError
 
-    checks = [check("a", lambda: ok("")), check("b", crash, waits=True)]
+    checks = [check("a", lambda: ok("")), check("b", crash, concurrent=True)]
     list(run_checks(checks, timeout=10, after=lambda: tidied.append("x")))
     assert tidied == ["x", "x"]

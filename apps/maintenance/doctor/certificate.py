@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from qwencam_site.doctor.findings import Finding, failed, ok, skipped, warning
+from apps.maintenance.doctor.findings import Finding, failed, ok, skipped, warning
 
 SOON: Final = timedelta(days=14)
 

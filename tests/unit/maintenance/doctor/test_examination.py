@@ -1,6 +1,6 @@
 """All checks, put together from the settings."""
 
-from qwencam_site.doctor.examination import all_checks
+from apps.maintenance.doctor.examination import all_checks
 
 
 def test_every_group_has_its_checks(settings):
@@ -43,7 +43,7 @@ def test_settings_are_only_read_when_a_check_looks(settings, monkeypatch):
     monkeypatch.setenv("SSL_KEY_PATH", "/none/key.pem")
     settings.ICE_PUBLIC_ADDRESS = "127.0.0.1"
     by_name = {check.name: check for check in all_checks(timeout=2)}
-    assert "/none/chain.pem" in by_name["certificate"].look().found
-    assert by_name["public address"].look().status == "failed"
-    assert by_name["hosts and HTTPS"].look().status == "warning"
-    assert by_name["secrets"].look().status == "ok"
+    assert "/none/chain.pem" in by_name["certificate"].run().found
+    assert by_name["public address"].run().status == "failed"
+    assert by_name["hosts and HTTPS"].run().status == "warning"
+    assert by_name["secrets"].run().status == "ok"

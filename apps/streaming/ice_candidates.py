@@ -1,4 +1,8 @@
-"""Where streams arrive: the UDP ports bound here, and the addresses named in answers."""
+"""The ICE candidates that this side offers: their UDP ports, and the addresses in answers.
+
+aioice has an option for neither. The ports are bound by ourselves, the addresses rewritten in the
+answer's text.
+"""
 
 import asyncio
 import ipaddress

@@ -10,10 +10,10 @@ from functools import partial
 from typing import Any, Final
 from uuid import uuid4
 
-from apps.camera_sessions.ice import ice_servers_for
+from apps.camera_sessions.turn_credentials import ice_servers_with_credentials
+from apps.maintenance.doctor.findings import Check, Finding, failed, ok, skipped, warning
 from apps.streaming.datagrams import require_tested_aioice
-from apps.streaming.relays import RelayFailed, allocate, ask_stun
-from qwencam_site.doctor.findings import Check, Finding, failed, ok, skipped, warning
+from apps.streaming.ice_server_probe import ProbeFailed, probe_stun, probe_turn
 
 _MOST_TRIED: Final = 200
 _MEND: Final = {
@@ -25,18 +25,20 @@ _MEND: Final = {
 
 
 def relay_checks(
-    servers: Sequence[Mapping[str, Any]], *, turn_secret: str, patience: float
+    servers: Sequence[Mapping[str, Any]], *, turn_secret: str, timeout: float
 ) -> list[Check]:
     """A check of each URL in ICE_SERVERS, with the credentials that a browser would get."""
-    told = ice_servers_for(uuid4(), servers=servers, turn_secret=turn_secret, now=time.time())
+    told = ice_servers_with_credentials(
+        uuid4(), servers=servers, turn_secret=turn_secret, now=time.time()
+    )
     if not told:
-        return [Check(group="Streams", name="STUN, TURN", look=_no_servers)]
+        return [Check(group="Streams", name="STUN, TURN", run=_no_servers)]
     return [
         Check(
             group="Streams",
             name=url,
-            look=partial(check_relay, url, server=server, patience=patience),
-            waits=True,
+            run=partial(check_relay, url, server=server, timeout=timeout),
+            concurrent=True,
         )
         for server in told
         for url in _urls(server)
@@ -52,25 +54,25 @@ def _urls(server: Mapping[str, Any]) -> Sequence[str]:
     return [urls] if isinstance(urls, str) else urls
 
 
-def check_relay(url: str, *, server: Mapping[str, Any], patience: float) -> Finding:
+def check_relay(url: str, *, server: Mapping[str, Any], timeout: float) -> Finding:
     """Does the server do what browsers will ask of it?"""
     try:
         if url.startswith("turn"):
-            return asyncio.run(_check_turn(url, server=server, patience=patience))
-        host, port = asyncio.run(ask_stun(url, patience=patience))
-    except RelayFailed as failure:
+            return asyncio.run(_check_turn(url, server=server, timeout=timeout))
+        host, port = asyncio.run(probe_stun(url, timeout=timeout))
+    except ProbeFailed as failure:
         return failed(str(failure), mend=_MEND[failure.code])
     return ok(f"answers; sees this host at {host}:{port}")
 
 
-async def _check_turn(url: str, *, server: Mapping[str, Any], patience: float) -> Finding:
+async def _check_turn(url: str, *, server: Mapping[str, Any], timeout: float) -> Finding:
     username, credential = server.get("username"), server.get("credential")
     if not username or not credential:
         return failed(
             "There are no credentials for it.",
             mend="Set TURN_SECRET, or give username and credential in ICE_SERVERS.",
         )
-    host, port = await allocate(url, username=username, credential=credential, patience=patience)
+    host, port = await probe_turn(url, username=username, credential=credential, timeout=timeout)
     return ok(f"relays at {host}:{port}")
 
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
-from qwencam_site.doctor.findings import Check, Result, Status
+from apps.maintenance.doctor.findings import Check, Result, Status
 
 Paint = Callable[[str], str]
 MARKS: Final[Mapping[Status, str]] = {

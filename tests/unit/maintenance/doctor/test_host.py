@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from apps.inference.gpus import Gpu
-from qwencam_site.doctor import host
-from qwencam_site.doctor.host import (
+from apps.maintenance.doctor import host
+from apps.maintenance.doctor.host import (
     DISK_FULL_BYTES,
     DISK_LOW_BYTES,
     Space,
@@ -129,7 +129,7 @@ def test_the_log_file(tmp_path):
 
 def test_without_settings_the_rest_is_still_looked_at():
     checks = checks_without_settings(ROOT, problem="X is not set.")
-    findings = {check.name: check.look() for check in checks}
+    findings = {check.name: check.run() for check in checks}
     assert findings["settings"].status == "failed"
     assert findings["settings"].found == "X is not set."
     assert findings["Python"].status == "ok"

@@ -7,8 +7,8 @@ from django.contrib.staticfiles import storage as storages
 from django.core import checks
 from django.core.management import call_command
 
-from qwencam_site.doctor import web as doctor
-from qwencam_site.doctor.web import (
+from apps.maintenance.doctor import web as doctor
+from apps.maintenance.doctor.web import (
     WebAccess,
     check_access,
     check_django,

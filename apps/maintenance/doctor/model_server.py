@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from qwencam_site.doctor.clock import http_date_range, judge_clock, skew
-from qwencam_site.doctor.findings import Check, Finding, failed, ok, skipped
+from apps.maintenance.doctor.clock import http_date_range, judge_clock, skew
+from apps.maintenance.doctor.findings import Check, Finding, failed, ok, skipped
 
 _MOST_NAMED: Final = 4
 
@@ -24,16 +24,16 @@ class WantedModel:
     api_key: str
 
 
-def model_checks(base_urls: Sequence[str], *, wanted: WantedModel, patience: float) -> list[Check]:
-    """The checks of each server; one that is silent for `patience` seconds is not there."""
+def model_checks(base_urls: Sequence[str], *, wanted: WantedModel, timeout: float) -> list[Check]:
+    """The checks of each server; one that is silent for `timeout` seconds is not there."""
     return [
         Check(
             group=group,
             name=f"{name} {_place(url)}",
-            look=partial(look, url, wanted=wanted, patience=patience),
-            waits=True,
+            run=partial(check, url, wanted=wanted, timeout=timeout),
+            concurrent=True,
         )
-        for group, name, look in (
+        for group, name, check in (
             ("Model", "vLLM", check_model),
             ("Host", "clock of", check_model_clock),
         )
@@ -46,10 +46,10 @@ def _place(base_url: str) -> str:
     return urlsplit(base_url).netloc.rpartition("@")[2]
 
 
-def check_model(base_url: str, *, wanted: WantedModel, patience: float) -> Finding:
+def check_model(base_url: str, *, wanted: WantedModel, timeout: float) -> Finding:
     """Does the server answer, and serve the model as configured?"""
     try:
-        response = _models(base_url, api_key=wanted.api_key, patience=patience)
+        response = _models(base_url, api_key=wanted.api_key, timeout=timeout)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         return failed(
             f"It does not answer ({type(error).__name__}).",
@@ -89,11 +89,11 @@ def judge_models(served: Mapping[str, Mapping[str, Any]], *, wanted: WantedModel
     return ok(f"serves {wanted.name} with a context of {context} tokens")
 
 
-def check_model_clock(base_url: str, *, wanted: WantedModel, patience: float) -> Finding:
+def check_model_clock(base_url: str, *, wanted: WantedModel, timeout: float) -> Finding:
     """Does the server's clock agree with ours?"""
     before = time.time()
     try:
-        header = _models(base_url, api_key=wanted.api_key, patience=patience).headers["Date"]
+        header = _models(base_url, api_key=wanted.api_key, timeout=timeout).headers["Date"]
         earliest, latest = http_date_range(header)
     except (httpx.HTTPError, httpx.InvalidURL):
         return skipped("The server can't be asked.")
@@ -103,7 +103,7 @@ def check_model_clock(base_url: str, *, wanted: WantedModel, patience: float) ->
     return judge_clock(ahead, of="the model server's clock")
 
 
-def _models(base_url: str, *, api_key: str, patience: float) -> httpx.Response:
+def _models(base_url: str, *, api_key: str, timeout: float) -> httpx.Response:
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-    with httpx.Client(trust_env=False, timeout=patience) as client:
+    with httpx.Client(trust_env=False, timeout=timeout) as client:
         return client.get(f"{base_url}/models", headers=headers)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from qwencam_site.doctor.clock import http_date_range, judge_clock, skew
+from apps.maintenance.doctor.clock import http_date_range, judge_clock, skew
 
 
 @pytest.mark.parametrize(

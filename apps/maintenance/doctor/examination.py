@@ -8,14 +8,14 @@ from pathlib import Path
 from django.conf import settings
 from django.db import connection
 
-from qwencam_site.doctor.certificate import check_certificate
-from qwencam_site.doctor.database import database_checks
-from qwencam_site.doctor.findings import Check, ok
-from qwencam_site.doctor.host import check_disk, check_log_file, host_checks
-from qwencam_site.doctor.media import check_ports, check_public_address, relay_checks
-from qwencam_site.doctor.model_server import WantedModel, model_checks
-from qwencam_site.doctor.redis_server import redis_checks
-from qwencam_site.doctor.web import (
+from apps.maintenance.doctor.certificate import check_certificate
+from apps.maintenance.doctor.database import database_checks
+from apps.maintenance.doctor.findings import Check, ok
+from apps.maintenance.doctor.host import check_disk, check_log_file, host_checks
+from apps.maintenance.doctor.media import check_ports, check_public_address, relay_checks
+from apps.maintenance.doctor.model_server import WantedModel, model_checks
+from apps.maintenance.doctor.redis_server import redis_checks
+from apps.maintenance.doctor.web import (
     WebAccess,
     check_access,
     check_django,
@@ -23,34 +23,34 @@ from qwencam_site.doctor.web import (
     check_static_files,
 )
 
-# What a check that waits gives each of its steps of the time it has, so that it can still say
-# what it waited for.
-_PATIENCE = 0.85
+# The share of a check's time that its own timeouts get: less than all of it, so that it still says
+# what did not answer before the check as a whole is given up.
+_STEP_SHARE = 0.85
 _GROUPS = ("Host", "Settings", "Database", "Redis", "Workers", "Model", "Streams")
 
 
 def all_checks(*, timeout: float) -> list[Check]:
     """Every check of this platform, by group; each must end within `timeout` seconds."""
-    patience = _PATIENCE * timeout
+    step_timeout = _STEP_SHARE * timeout
     wanted = WantedModel(
         name=settings.MODEL_NAME, context=settings.MODEL_MAX_TOKENS, api_key=settings.VLLM_API_KEY
     )
     checks = [
         *host_checks(settings.BASE_DIR),
-        Check(group="Host", name="disk", look=lambda: check_disk(_written_folders())),
-        Check(group="Host", name="log file", look=lambda: check_log_file(_log_file())),
-        Check(group="Settings", name="settings", look=lambda: ok("complete and well-formed")),
+        Check(group="Host", name="disk", run=lambda: check_disk(_written_folders())),
+        Check(group="Host", name="log file", run=lambda: check_log_file(_log_file())),
+        Check(group="Settings", name="settings", run=lambda: ok("complete and well-formed")),
         *_web_checks(),
-        *redis_checks(settings.REDIS_URL, patience=patience),
+        *redis_checks(settings.REDIS_URL, timeout=step_timeout),
         *database_checks(),
-        *model_checks(settings.VLLM_BASE_URLS, wanted=wanted, patience=patience),
-        *_stream_checks(patience=patience),
+        *model_checks(settings.VLLM_BASE_URLS, wanted=wanted, timeout=step_timeout),
+        *_stream_checks(step_timeout),
     ]
     return sorted(checks, key=lambda check: _GROUPS.index(check.group))
 
 
 def _web_checks() -> list[Check]:
-    looks = {
+    checks = {
         "hosts and HTTPS": lambda: check_access(_access()),
         "certificate": lambda: check_certificate(
             *_certificate_paths(), hosts=settings.ALLOWED_HOSTS, now=datetime.now(UTC)
@@ -65,21 +65,21 @@ def _web_checks() -> list[Check]:
         "static files": check_static_files,
         "Django's checks": check_django,
     }
-    return [Check(group="Settings", name=name, look=look) for name, look in looks.items()]
+    return [Check(group="Settings", name=name, run=check) for name, check in checks.items()]
 
 
-def _stream_checks(*, patience: float) -> list[Check]:
+def _stream_checks(step_timeout: float) -> list[Check]:
     return [
-        *relay_checks(settings.ICE_SERVERS, turn_secret=settings.TURN_SECRET, patience=patience),
+        *relay_checks(settings.ICE_SERVERS, turn_secret=settings.TURN_SECRET, timeout=step_timeout),
         Check(
             group="Streams",
             name="port range",
-            look=lambda: check_ports(settings.ICE_PORT_RANGE, sessions=settings.MAX_SESSIONS),
+            run=lambda: check_ports(settings.ICE_PORT_RANGE, sessions=settings.MAX_SESSIONS),
         ),
         Check(
             group="Streams",
             name="public address",
-            look=lambda: check_public_address(settings.ICE_PUBLIC_ADDRESS),
+            run=lambda: check_public_address(settings.ICE_PUBLIC_ADDRESS),
         ),
     ]
 

@@ -4,8 +4,8 @@ import socket
 
 import pytest
 
-from qwencam_site.doctor import media as doctor
-from qwencam_site.doctor.media import (
+from apps.maintenance.doctor import media as doctor
+from apps.maintenance.doctor.media import (
     check_ports,
     check_public_address,
     check_relay,
@@ -15,35 +15,35 @@ from qwencam_site.doctor.media import (
 
 
 def test_no_servers_is_told():
-    (check,) = relay_checks([], turn_secret="", patience=1)
-    assert check.look().status == "skipped"
+    (check,) = relay_checks([], turn_secret="", timeout=1)
+    assert check.run().status == "skipped"
 
 
 def test_a_check_for_each_url():
     servers = [{"urls": ["stun:a", "turn:b"]}, {"urls": "turns:c"}]
-    names = [check.name for check in relay_checks(servers, turn_secret="s" * 20, patience=1)]
+    names = [check.name for check in relay_checks(servers, turn_secret="s" * 20, timeout=1)]
     assert names == ["stun:a", "turn:b", "turns:c"]
 
 
 def test_turn_is_asked_with_what_a_browser_gets(monkeypatch):
     asked = []
 
-    async def allocate(url, **credentials):
+    async def probe_turn(url, **credentials):
         asked.append((url, credentials))
         return "192.0.2.1", 50_000
 
-    monkeypatch.setattr(doctor, "allocate", allocate)
-    (check,) = relay_checks([{"urls": "turn:b"}], turn_secret="s" * 20, patience=1.5)
-    assert check.look().found == "relays at 192.0.2.1:50000"
+    monkeypatch.setattr(doctor, "probe_turn", probe_turn)
+    (check,) = relay_checks([{"urls": "turn:b"}], turn_secret="s" * 20, timeout=1.5)
+    assert check.run().found == "relays at 192.0.2.1:50000"
     ((url, credentials),) = asked
     assert url == "turn:b"
-    assert credentials["patience"] == 1.5
+    assert credentials["timeout"] == 1.5
     assert int(credentials["username"].partition(":")[0]) > 0
     assert credentials["credential"]
 
 
 def test_turn_without_credentials():
-    finding = check_relay("turn:b", server={"urls": "turn:b"}, patience=1)
+    finding = check_relay("turn:b", server={"urls": "turn:b"}, timeout=1)
     assert finding.status == "failed"
     assert "TURN_SECRET" in finding.mend
 
@@ -51,7 +51,7 @@ def test_turn_without_credentials():
 @pytest.mark.parametrize("url", ["stun:[", "turn:x:y", "http://a"])
 def test_an_address_that_is_none(url):
     server = {"urls": url, "username": "u", "credential": "c"}
-    finding = check_relay(url, server=server, patience=1)
+    finding = check_relay(url, server=server, timeout=1)
     assert finding.status == "failed"
     assert "ICE_SERVERS" in finding.mend
 
@@ -59,7 +59,7 @@ def test_an_address_that_is_none(url):
 def test_a_server_that_is_silent():
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mute:
         mute.bind(("127.0.0.1", 0))
-        finding = check_relay(f"stun:127.0.0.1:{mute.getsockname()[1]}", server={}, patience=0.2)
+        finding = check_relay(f"stun:127.0.0.1:{mute.getsockname()[1]}", server={}, timeout=0.2)
     assert finding.status == "failed"
     assert "0.2 s" in finding.found
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from qwencam_site.doctor.model_server import (
+from apps.maintenance.doctor.model_server import (
     WantedModel,
     check_model,
     check_model_clock,
@@ -31,7 +31,7 @@ def serving(status: int, body: object, *headers: str):
 
 
 async def found(check, base_url: str, **options):
-    return await asyncio.to_thread(check, base_url, wanted=WANTED, **{"patience": 5} | options)
+    return await asyncio.to_thread(check, base_url, wanted=WANTED, **{"timeout": 5} | options)
 
 
 async def test_one_that_serves_the_model():
@@ -55,7 +55,7 @@ async def test_one_that_hangs():
         await reply.until_hung_up()
 
     async with ModelServer(health=hang) as server:
-        finding = await found(check_model, server.base_url, patience=0.2)
+        finding = await found(check_model, server.base_url, timeout=0.2)
     assert finding.status == "failed"
     assert "Timeout" in finding.found
 
@@ -105,5 +105,5 @@ async def test_the_clock(header, status):
 
 def test_each_server_has_checks_of_its_own_without_secrets():
     urls = ("http://user:password@a:8100/v1", "http://b:8100/v1")
-    names = [check.name for check in model_checks(urls, wanted=WANTED, patience=1)]
+    names = [check.name for check in model_checks(urls, wanted=WANTED, timeout=1)]
     assert names == ["vLLM a:8100", "vLLM b:8100", "clock of a:8100", "clock of b:8100"]
