@@ -34,7 +34,7 @@ from apps.camera_sessions.authentication import (
     live_session_of,
 )
 from apps.camera_sessions.lifecycle import SessionRefused
-from apps.camera_sessions.limits import told_limits
+from apps.camera_sessions.limits import client_limits
 from apps.camera_sessions.metrics import TOKENS_ISSUED
 from apps.camera_sessions.models import CameraSession, EndReason
 from apps.camera_sessions.opening import issued, opened, session_limits
@@ -196,7 +196,7 @@ def _report(session: CameraSession) -> dict[str, object]:
         "last_active_at": session.last_active_at.isoformat(),
         "expires_in": max(0, round((ends_at - timezone.now()).total_seconds())),
         "user": session.user.get_username() if session.user else None,
-        "limits": told_limits(),
+        "limits": client_limits(),
         "counters": {
             "questions": session.questions,
             "answers": session.answers,

@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 from apps.chat.asking import Asking
 from apps.chat.protocol import Error, LiveText, ProtocolError, ServerMessage
 from apps.chat.questions import NewQuestion, State
-from apps.streaming.types import Wish
+from apps.streaming.types import CapturePurpose
 
 PAUSE_AFTER_ERROR_SECONDS = 1.0
 RENEWAL_SECONDS = 0.5
@@ -140,7 +140,7 @@ class LiveMode:
             self._leave(self._current)
             await self._asking.questions.drop(self._session_id, self._current)
 
-    def _wish(self) -> Wish:
+    def _wish(self) -> CapturePurpose:
         last = self._last
         if last is None or last.prompt != self._asked:
             return "live"
