@@ -20,7 +20,7 @@ except ImproperlyConfigured as error:  # A sentence says it all, and a traceback
 from apps.chat.consumers import SessionConsumer
 from apps.chat.process import ProcessScope
 from apps.console.consumers import ConsoleConsumer
-from apps.console.watch import ConsoleScope
+from apps.console.polling import ConsolePollerMiddleware
 from apps.streaming.host import MediaHost
 from qwencam_site.close_codes import allow_server_codes
 from qwencam_site.error_boundary import SocketErrorBoundary
@@ -28,7 +28,7 @@ from qwencam_site.media import media_config
 from qwencam_site.origins import BrowserOrigins
 
 websocket_routes = [
-    path("ws/console", CookieMiddleware(ConsoleScope(ConsoleConsumer.as_asgi()))),
+    path("ws/console", CookieMiddleware(ConsolePollerMiddleware(ConsoleConsumer.as_asgi()))),
     path("ws/<uuid:session_id>", SessionConsumer.as_asgi()),
     re_path("", WebsocketDenier.as_asgi()),
 ]

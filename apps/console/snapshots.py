@@ -1,4 +1,4 @@
-"""Where the console's facts come from: the database, and Redis."""
+"""Reads what the console shows: from the database, and from Redis."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from apps.chat import presence
 from apps.chat.figures import Minute
 from apps.chat.presence import Facts
 from apps.chat.services import Services
-from apps.console.rows import Row
+from apps.console.serialization import Row
 from apps.live_settings.models import Override
 
 ENDED_SHOWN = 200
@@ -36,8 +36,8 @@ _COLUMNS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stored:
-    """What the database holds.
+class DatabaseSnapshot:
+    """The database's part at one moment.
 
     Attributes:
         sessions: those not ended, and the last that ended, newest first.
@@ -51,8 +51,8 @@ class Stored:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Told:
-    """What the processes told each other through Redis.
+class RedisSnapshot:
+    """What the processes had reported to Redis at one moment.
 
     Attributes:
         streams: by session.
@@ -67,28 +67,30 @@ class Told:
     minutes: Sequence[Minute] = ()
 
 
-def stored() -> Stored:
+def read_database() -> DatabaseSnapshot:
     """Read the database; not for the event loop."""
     unended = list(CameraSession.objects.unended().values(*_COLUMNS))
     ended = CameraSession.objects.filter(ended_at__isnull=False).order_by("-ended_at")[:ENDED_SHOWN]
     idle_since = timezone.now() - timedelta(seconds=settings.SESSION_IDLE_SECONDS)
     changes = Override.objects.values_list("name", "changed_at", "changed_by__username")
-    return Stored(
+    return DatabaseSnapshot(
         sessions=[*unended, *ended.values(*_COLUMNS)],
+        # As `CameraSessionQuerySet.live` has it; counted here, for the rows have been read.
         live=sum(session["last_active_at"] > idle_since for session in unended),
-        changed={name: (at, who) for name, at, who in changes},
+        changed={name: (at, username) for name, at, username in changes},
     )
 
 
-async def told(services: Services, sessions: Sequence[Row], *, minutes: int) -> Told:
-    """Read Redis: of the sessions that go on, and of so many last minutes."""
-    going_on = [str(session["pk"]) for session in sessions if session["ended_at"] is None]
+async def read_redis(services: Services, sessions: Sequence[Row], *, minutes: int) -> RedisSnapshot:
+    """Read Redis: on those of `sessions` that have not ended, and on the last `minutes`."""
+    unended = [str(session["pk"]) for session in sessions if session["ended_at"] is None]
+    # Older questions belong to a worker that has died: none is answered for so long.
     oldest = time.time() - settings.MODEL_TIMEOUT_SECONDS - 60
     redis = services.redis
     depth = await services.questions.depth(older_than=oldest)
-    return Told(
-        streams=await presence.stream_facts(redis, going_on),
-        errors=await services.figures.last_errors(going_on),
+    return RedisSnapshot(
+        streams=await presence.stream_facts(redis, unended),
+        errors=await services.figures.last_errors(unended),
         workers=await presence.worker_facts(redis),
         depth=depth.questions,
         minutes=await services.figures.minutes(last=minutes),

@@ -1,4 +1,4 @@
-"""What the page gets, from facts."""
+"""The console's JSON, made from what was read."""
 
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -6,7 +6,13 @@ from datetime import UTC, datetime
 import pytest
 
 from apps.chat.figures import Minute, bucket_of
-from apps.console import rows
+from apps.console.serialization import (
+    changed_rows,
+    serialize_overview,
+    serialize_session,
+    serialize_settings,
+    serialize_workers,
+)
 from apps.inference.server_status import ServerStatus
 from apps.live_settings.current import defaults
 from apps.live_settings.definitions import DEFINITIONS
@@ -34,7 +40,7 @@ WORKERS = {
 }
 
 
-def now_row(**changes):
+def overview(**changes):
     facts = {
         "at": 90.0,
         "live": 3,
@@ -46,39 +52,39 @@ def now_row(**changes):
         "health": {"database": "ok", "redis": "ok"},
         "settings": defaults(),
     }
-    return rows.now_row(**(facts | changes))
+    return serialize_overview(**(facts | changes))
 
 
 def test_a_session_without_a_stream():
-    row = rows.session_row(SESSION, stream=None, last_error=None, now=AT)
+    row = serialize_session(SESSION, stream=None, last_error=None, now=AT)
     assert row["started_at"] == AT.timestamp() * 1000
     assert (row["ended_at"], row["stream"], row["last_error"]) == (None, None, None)
     assert (row["user"], row["user_id"]) == ("anna", 7)
 
 
 def test_a_stream_shows_only_what_is_meant_to_be_shown():
-    told = {"state": "connected", "width": 640, "height": 480, "secret": 1}
-    row = rows.session_row(SESSION, stream=told, last_error="busy", now=AT)
+    reported = {"state": "connected", "width": 640, "height": 480, "secret": 1}
+    row = serialize_session(SESSION, stream=reported, last_error="busy", now=AT)
     assert row["stream"]["width"] == 640
     assert "secret" not in row["stream"]
     assert row["last_error"] == "busy"
 
 
-def test_only_what_changed_is_told():
-    told = {"a": {"n": 1}, "b": {"n": 1}, "c": {"n": 1}}
+def test_only_what_changed_is_sent():
+    sent = {"a": {"n": 1}, "b": {"n": 1}, "c": {"n": 1}}
     now = {"a": {"n": 1}, "b": {"n": 2}, "d": {"n": 1}}
-    assert rows.changes(now, told) == ([{"n": 2}, {"n": 1}], ["c"])
+    assert changed_rows(now, sent=sent) == ([{"n": 2}, {"n": 1}], ["c"])
 
 
 def test_answers_a_minute_look_back_sixty_seconds():
-    assert now_row()["answers_per_minute"] == 4 + 5
-    assert now_row(at=119.9)["answers_per_minute"] == 4
-    assert now_row(minutes=[Minute(at=60, answers=4)])["answers_per_minute"] == 4
+    assert overview()["answers_per_minute"] == 4 + 5
+    assert overview(at=119.9)["answers_per_minute"] == 4
+    assert overview(minutes=[Minute(at=60, answers=4)])["answers_per_minute"] == 4
 
 
 def test_questions_are_active_or_wait():
-    assert now_row()["questions"] | {"limit": 0} == {"active": 3, "waiting": 2, "limit": 0}
-    assert now_row(depth=1)["questions"] | {"limit": 0} == {"active": 1, "waiting": 0, "limit": 0}
+    assert overview()["questions"] | {"limit": 0} == {"active": 3, "waiting": 2, "limit": 0}
+    assert overview(depth=1)["questions"] | {"limit": 0} == {"active": 1, "waiting": 0, "limit": 0}
 
 
 def test_times_and_errors_are_those_of_all_minutes():
@@ -87,30 +93,30 @@ def test_times_and_errors_are_those_of_all_minutes():
         Minute(at=0, errors={"busy": 1}, first=first, whole={bucket_of(1.0): 1}),
         Minute(at=60, errors={"busy": 2, "no_frame": 1}),
     ]
-    row = now_row(minutes=minutes)
+    row = overview(minutes=minutes)
     assert row["errors"] == {"busy": 3, "no_frame": 1}
     assert row["ttft"]["p50"] == pytest.approx(0.2, rel=0.05)
     assert row["total"]["p95"] == pytest.approx(1.0, rel=0.05)
-    assert now_row()["ttft"] is None
+    assert overview()["ttft"] is None
 
 
 def test_health_says_what_is_away():
-    assert now_row()["health"] == dict.fromkeys(("database", "redis", "workers", "vllm"), "ok")
-    gone = now_row(workers={}, servers=[ServerStatus(url="u", up=False)])["health"]
+    assert overview()["health"] == dict.fromkeys(("database", "redis", "workers", "vllm"), "ok")
+    gone = overview(workers={}, servers=[ServerStatus(url="u", up=False)])["health"]
     assert (gone["workers"], gone["vllm"]) == ("down", "down")
 
 
 def test_each_hosts_gpus_are_shown_once():
-    workers, gpus = rows.worker_rows(WORKERS)
+    workers, gpus = serialize_workers(WORKERS)
     assert [worker["name"] for worker in workers] == ["a:1", "a:2"]
     assert workers[0]["seen_at"] == 5000
     assert gpus == [{"host": "a", "name": "MI300X"}]
-    assert rows.worker_rows({}) == ([], [])
+    assert serialize_workers({}) == ([], [])
 
 
 def test_settings_come_with_their_bounds_and_history():
     values = defaults()
-    found = rows.setting_rows(values, values, {"max_sessions": (AT, "anna"), "notice": (AT, None)})
+    found = serialize_settings(values, values, {"max_sessions": (AT, "anna"), "notice": (AT, None)})
     assert [row["name"] for row in found] == list(DEFINITIONS)
     by_name = {row["name"]: row for row in found}
     limit = by_name["max_sessions"]
