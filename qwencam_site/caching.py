@@ -5,7 +5,7 @@ from django.http.response import HttpResponseBase
 from django.utils.deprecation import MiddlewareMixin
 
 
-class NothingStored(MiddlewareMixin):
+class NoStoreMiddleware(MiddlewareMixin):
     """Adds `no-store` to what says nothing of caching itself, as static files do.
 
     Before all others in the list, so that their refusals and errors have it too.

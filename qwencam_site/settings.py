@@ -132,7 +132,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
-    "qwencam_site.caching.NothingStored",
+    "qwencam_site.caching.NoStoreMiddleware",
     "qwencam_site.uploads.UploadsForbidden",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",

@@ -24,22 +24,22 @@ def login_id(request: HttpRequest) -> str:
     """
     if not request.user.is_authenticated:
         return ""
-    return _named(request.session)
+    return _ensure_login_id(request.session)
 
 
-def hold_login(session_key: str | None) -> bool:
+def lock_login(session_key: str | None) -> bool:
     """Keeps a login from ending before the transaction does. False: it has ended already."""
     row = Session.objects.select_for_update().filter(session_key=session_key)
     return row.values_list("pk").first() is not None
 
 
-@receiver(user_logged_in, dispatch_uid="accounts.name_login")
-def name_login(*, request: HttpRequest, **_: Any) -> None:
+@receiver(user_logged_in, dispatch_uid="accounts.assign_login_id")
+def assign_login_id(*, request: HttpRequest, **_: Any) -> None:
     """At once rather than at first use, which two requests may make at the same time."""
     # A program that sent a password has no login in the cookie's sense.
     if SESSION_KEY in request.session:
-        _named(request.session)
+        _ensure_login_id(request.session)
 
 
-def _named(session: SessionBase) -> str:
+def _ensure_login_id(session: SessionBase) -> str:
     return str(session.setdefault(LOGIN_ID, uuid4().hex))

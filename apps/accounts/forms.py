@@ -15,7 +15,7 @@ from django.core.exceptions import ValidationError
 from django.core.mail import EmailMessage
 from django.http import HttpRequest
 
-from apps.accounts.letters import letter
+from apps.accounts.emails import compose_email
 from apps.accounts.logins import LoginRefused, log_in
 from apps.accounts.models import User
 
@@ -175,13 +175,13 @@ class ResetPasswordForm(SetPassword):
 
 
 class ForgottenPasswordForm(PasswordResetForm):
-    """An e-mail address; `letters` are the mails to those who have it, perhaps none."""
+    """An e-mail address; `emails` are the mails to those who have it, perhaps none."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["email"].label = "E-mail address"
         self.fields["email"].widget.attrs.update(MAIL_ADDRESS)
-        self.letters: list[EmailMessage] = []
+        self.emails: list[EmailMessage] = []
 
     def send_mail(
         self,
@@ -193,7 +193,7 @@ class ForgottenPasswordForm(PasswordResetForm):
         html_email_template_name: str | None = None,
     ) -> None:
         """Writes the mail; the view sends it."""
-        self.letters.append(letter("password_reset", to=to_email, context=context))
+        self.emails.append(compose_email("password_reset", to=to_email, context=context))
 
 
 class ProfileForm(UserForm):

@@ -84,14 +84,14 @@ def accept_invitation(
     """The new user of these credentials, or `InvitationRefused`. Of several callers one wins."""
     try:
         with transaction.atomic():
-            user = _joined(token, username=username, password=password, email=email)
+            user = _create_invited_user(token, username=username, password=password, email=email)
     except IntegrityError as error:
         raise InvitationRefused.username_taken() from error
     announce(AccountChange.JOINED, username=username, actor=user, address=address)
     return user
 
 
-def _joined(token: str, *, username: str, password: str, email: str) -> User:
+def _create_invited_user(token: str, *, username: str, password: str, email: str) -> User:
     now = timezone.now()
     unused = Invitation.objects.filter(token_hash=_hash(token), used_at=None, expires_at__gt=now)
     if not unused.update(used_at=now):

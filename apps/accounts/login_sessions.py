@@ -3,7 +3,7 @@
 from django.contrib.sessions.backends.db import SessionStore as DatabaseSessions
 from django.db import transaction
 
-from apps.accounts.browser_logins import LOGIN_ID, hold_login
+from apps.accounts.browser_logins import LOGIN_ID, lock_login
 from apps.accounts.signals import login_ended
 
 
@@ -23,6 +23,6 @@ class SessionStore(DatabaseSessions):
             return
         with transaction.atomic():
             # First of all, so that whoever is opening something by this login is done, or too late.
-            hold_login(self.session_key)
+            lock_login(self.session_key)
             login_ended.send(sender=SessionStore, login_id=ended)
             super().flush()

@@ -84,7 +84,7 @@ class LoginCookie(SessionAuthentication):
         return "Bearer"
 
 
-class Nobody(BaseAuthentication):
+class NoAuthentication(BaseAuthentication):
     """Takes no notice of who asks, so that a refusal in the view is 401 rather than 403."""
 
     def authenticate(self, request: Request) -> None:

@@ -14,7 +14,7 @@ State = Literal["live", "abandoned", "idle", "ended"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class SessionLine:
+class SessionSummary:
     """One session at one moment.
 
     Attributes:
@@ -37,12 +37,12 @@ class SessionLine:
     end_note: str
 
 
-def lines(
+def summarize(
     sessions: QuerySet[CameraSession], *, now: datetime, idle_seconds: float
-) -> Iterable[SessionLine]:
+) -> Iterable[SessionSummary]:
     """A line for each of `sessions`, in their order."""
     for session in sessions.select_related("user"):
-        yield SessionLine(
+        yield SessionSummary(
             id=session.pk,
             user=session.user.get_username() if session.user else None,
             address=session.address,

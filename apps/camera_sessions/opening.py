@@ -23,14 +23,14 @@ def session_limits() -> SessionLimits:
     )
 
 
-def opened(session: CameraSession, *, socket_base: str) -> dict[str, object]:
+def opened_session_body(session: CameraSession, *, socket_base: str) -> dict[str, object]:
     """The session's tokens, and where to go with them.
 
     Args:
         socket_base: scheme and host of the WebSocket, such as `wss://camera.example.org`.
     """
     return {
-        **issued(session),
+        **issued_tokens_body(session),
         "session_id": str(session.pk),
         "ws_url": f"{socket_base}/ws/{session.pk}",
         "ice_servers": ice_servers_with_credentials(
@@ -42,7 +42,7 @@ def opened(session: CameraSession, *, socket_base: str) -> dict[str, object]:
     }
 
 
-def issued(session: CameraSession) -> dict[str, object]:
+def issued_tokens_body(session: CameraSession) -> dict[str, object]:
     """A pair of tokens for `session`; `expires_in` is seconds."""
     pair = tokens.issue(session)
     return {"access": pair.access, "refresh": pair.refresh, "expires_in": pair.expires_in}

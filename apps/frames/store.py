@@ -29,23 +29,25 @@ class FrameStore:
 
     async def put(self, session_id: str, frame_id: str, frame: EncodedFrame) -> None:
         """Store `frame`. Only an encoded frame is accepted: TypeError for anything else."""
-        async with self.redis.pipeline(transaction=False) as trip:
-            self.add_put(trip, session_id, frame_id, frame)
-            await trip.execute()
+        async with self.redis.pipeline(transaction=False) as pipeline:
+            self.add_put(pipeline, session_id, frame_id, frame)
+            await pipeline.execute()
 
-    def add_put(self, trip: Pipeline, session_id: str, frame_id: str, frame: EncodedFrame) -> None:
-        """Have `put` done by a pipeline, one trip to Redis together with what else it does."""
+    def add_put(
+        self, pipeline: Pipeline, session_id: str, frame_id: str, frame: EncodedFrame
+    ) -> None:
+        """Have `put` done by a pipeline, one pipeline to Redis together with what else it does."""
         if not isinstance(frame, EncodedFrame):
             raise TypeError("Only an encoded frame may be stored.")
-        trip.set(_key(session_id, frame_id), _pack(frame), px=max(1, round(self.ttl * 1000)))
+        pipeline.set(_key(session_id, frame_id), _pack(frame), px=max(1, round(self.ttl * 1000)))
 
     async def get(self, session_id: str, frame_id: str) -> EncodedFrame | None:
         """Return that frame, or None when it expired or never was."""
         return self.read(await self.redis.get(_key(session_id, frame_id)))
 
-    def add_get(self, trip: Pipeline, session_id: str, frame_id: str) -> None:
+    def add_get(self, pipeline: Pipeline, session_id: str, frame_id: str) -> None:
         """Have a pipeline bring what `read` takes."""
-        trip.get(_key(session_id, frame_id))
+        pipeline.get(_key(session_id, frame_id))
 
     def read(self, found: object) -> EncodedFrame | None:
         """Return the frame in what Redis gave, None when there is none."""

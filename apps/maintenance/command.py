@@ -89,7 +89,7 @@ class Progress:
             self._stream.flush()
 
 
-def argument(parse: Callable[[str], Value]) -> Callable[[str], Value]:
+def argument_type(parse: Callable[[str], Value]) -> Callable[[str], Value]:
     """Return `parse` as an argument's type: its ValueError's sentence becomes the usage error."""
 
     def typed(text: str) -> Value:

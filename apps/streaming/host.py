@@ -136,7 +136,7 @@ class MediaHost:
             self._spawn(self._retire(session_id, peer, peer.lost))
             return
         state = _state_of(session_id, peer)
-        if _worth_telling(self._published.get(session_id), state):
+        if _is_noticeable(self._published.get(session_id), state):
             self._published[session_id] = state
             self._publish(state)
 
@@ -189,7 +189,7 @@ def _state_of(session_id: str, peer: PeerSession) -> StreamState:
     )
 
 
-def _worth_telling(last: StreamState | None, now: StreamState) -> bool:
+def _is_noticeable(last: StreamState | None, now: StreamState) -> bool:
     """Tell whether a state differs by more than the frame rate's own wobble."""
     if last is None:
         return True

@@ -36,7 +36,7 @@ from apps.streaming.errors import (
 )
 from apps.streaming.ice_candidates import bind_within, with_public_address
 from apps.streaming.ledger import StreamLedger
-from apps.streaming.receiving import DecoderInbox, fit
+from apps.streaming.receiving import DecoderInbox, customize_receiver
 from apps.streaming.sender_clock import SenderClock
 from apps.streaming.types import PeerState
 
@@ -45,7 +45,7 @@ logger = logging.getLogger(__name__)
 _FPS_WEIGHT: Final = 0.1
 """Weight of the newest interval between frames in the smoothed frame rate."""
 
-STALL_PATIENCE_SECONDS: Final = 3.0
+STALL_TIMEOUT_SECONDS: Final = 3.0
 """A stream that has delivered before gets this long for its next frame: a keyframe asked for, sent
 and lost once. Far less than the silence that ends a peer, so that a stall is told as what it is."""
 
@@ -128,7 +128,7 @@ class PeerSession:
     async def _negotiate(self, offer: str) -> str:
         transceiver = self._prepare_transceiver()
         await self._connection.setRemoteDescription(RTCSessionDescription(sdp=offer, type="offer"))
-        self._inbox = fit(
+        self._inbox = customize_receiver(
             transceiver, limits=self._config.limits, ledger=self._ledger, clock=self._clock
         )
         await self._connection.setLocalDescription(await self._connection.createAnswer())
@@ -177,7 +177,7 @@ class PeerSession:
     async def capture(self, *, max_age: float, timeout: float) -> RawFrame:
         """Return the newest frame if captured at most `max_age` seconds ago, or else the next one.
 
-        Waits for it for up to `timeout` seconds (`STALL_PATIENCE_SECONDS` at most once the camera
+        Waits for it for up to `timeout` seconds (`STALL_TIMEOUT_SECONDS` at most once the camera
         has sent frames). Raises `NoStream` when the peer is closed or
         closes meanwhile, `FrameTooLarge`, `NoFrame` when the camera has sent none yet, and
         `StreamStalled` when it has stopped sending.
@@ -196,7 +196,7 @@ class PeerSession:
         if self._next is None:
             self._next = self._loop.create_future()
         if self._newest is not None and not self._ledger.refusing:
-            timeout = min(timeout, STALL_PATIENCE_SECONDS)
+            timeout = min(timeout, STALL_TIMEOUT_SECONDS)
         try:
             frame = await asyncio.wait_for(asyncio.shield(self._next), timeout)
         except TimeoutError:

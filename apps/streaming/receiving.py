@@ -39,7 +39,7 @@ TESTED_AIORTC: Final = ("1.16.0",)
 INBOX_CAPACITY: Final = 30
 """Encoded frames that may wait for the decoder: a second of video."""
 
-GAP_PATIENCE: Final = 45_000
+GAP_TIMEOUT: Final = 45_000
 """RTP clock ticks (90 kHz) to wait for a retransmission: half a second."""
 
 _JITTER_CAPACITY: Final = 512
@@ -119,7 +119,7 @@ class PromptJitterBuffer(JitterBuffer):
         if self._gap_since is None:
             return False
         waited = uint32_add(packet.timestamp, -self._gap_since)
-        if not GAP_PATIENCE < waited < 1 << 31:
+        if not GAP_TIMEOUT < waited < 1 << 31:
             return False
         self.remove(self.capacity)
         self._origin = packet.sequence_number
@@ -267,7 +267,7 @@ class DecoderInbox:
             await asyncio.to_thread(self._reader.join, _JOIN_SECONDS)
 
 
-def fit(
+def customize_receiver(
     transceiver: aiortc.RTCRtpTransceiver,
     *,
     limits: FrameLimits,
@@ -291,16 +291,16 @@ def fit(
     transceiver._codecs = [_with_ledger(c, limits, ledger) for c in transceiver._codecs]
     setattr(receiver, "_RTCRtpReceiver__decoder_queue", inbox)  # noqa: B010
     setattr(receiver, "_RTCRtpReceiver__jitter_buffer", PromptJitterBuffer())  # noqa: B010
-    _hear_reports(receiver, clock)
+    _tap_sender_reports(receiver, clock)
     shield(receiver.transport)
     return inbox
 
 
-def _hear_reports(receiver: RTCRtpReceiver, clock: SenderClock) -> None:
+def _tap_sender_reports(receiver: RTCRtpReceiver, clock: SenderClock) -> None:
     """Let the clock hear of each sender report before aiortc does."""
     handle = receiver._handle_rtcp_packet
 
-    async def hear(packet: AnyRtcpPacket) -> None:
+    async def tap(packet: AnyRtcpPacket) -> None:
         if isinstance(packet, RtcpSrPacket):
             info = packet.sender_info
             clock.report(
@@ -311,7 +311,7 @@ def _hear_reports(receiver: RTCRtpReceiver, clock: SenderClock) -> None:
             )
         await handle(packet)
 
-    receiver._handle_rtcp_packet = hear  # type: ignore[method-assign]
+    receiver._handle_rtcp_packet = tap  # type: ignore[method-assign]
 
 
 def _with_ledger(

@@ -18,13 +18,13 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 
 from apps.accounts.browser_logins import login_id
+from apps.accounts.emails import RedirectThenSend
 from apps.accounts.forms import (
     ChangePasswordForm,
     ForgottenPasswordForm,
     ResetPasswordForm,
     SetPassword,
 )
-from apps.accounts.letters import RedirectThenSend
 from apps.accounts.logins import client_address, client_network
 from apps.accounts.models import User
 from apps.accounts.signals import AccountChange, announce, other_logins_ended
@@ -74,8 +74,8 @@ class ForgottenPassword(PasswordResetView):
             form.add_error(None, TOO_MANY)
             return self.render_to_response(self.get_context_data(form=form), status=429)
         form.save(request=self.request, use_https=self.request.is_secure())
-        letters = form.letters if isinstance(form, ForgottenPasswordForm) else []
-        return RedirectThenSend(str(self.success_url), letters=letters)
+        emails = form.emails if isinstance(form, ForgottenPasswordForm) else []
+        return RedirectThenSend(str(self.success_url), emails=emails)
 
 
 class ForgottenPasswordSent(PasswordResetDoneView):

@@ -14,9 +14,9 @@ from apps.camera_sessions.models import (
     CameraSessionQuerySet,
     EndReason,
 )
-from apps.maintenance.command import MaintenanceCommand, argument
+from apps.maintenance.command import MaintenanceCommand, argument_type
 from apps.maintenance.durations import parse_idle_seconds
-from apps.maintenance.users import user_named
+from apps.maintenance.user_lookup import get_user_or_fail
 
 
 class Command(MaintenanceCommand):
@@ -33,7 +33,7 @@ class Command(MaintenanceCommand):
         parser.add_argument(
             "ids",
             nargs="*",
-            type=argument(_session_id),
+            type=argument_type(_session_id),
             metavar="ID",
             help="a session's id, as list_sessions shows it",
         )
@@ -41,13 +41,13 @@ class Command(MaintenanceCommand):
         parser.add_argument("--all", action="store_true", help="all sessions of everybody")
         parser.add_argument(
             "--idle",
-            type=argument(parse_idle_seconds),
+            type=argument_type(parse_idle_seconds),
             metavar="SECONDS",
             help="sessions not used for so long: seconds, or a duration such as 30m",
         )
         parser.add_argument(
             "--note",
-            type=argument(_note),
+            type=argument_type(_note),
             default="",
             metavar="TEXT",
             help=f"a sentence that their users see ({MAX_NOTE_CHARS} characters at most)",
@@ -86,7 +86,7 @@ class Command(MaintenanceCommand):
             )
         sessions = CameraSession.objects.unended()
         if user:
-            return sessions.of(user_named(user))
+            return sessions.of(get_user_or_fail(user))
         if idle is not None:
             return sessions.idle(now=timezone.now(), idle_seconds=idle.total_seconds())
         return sessions.filter(pk__in=ids) if ids else sessions

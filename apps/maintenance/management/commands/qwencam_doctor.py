@@ -10,7 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandParser
 from django.db import connections
 
-from apps.maintenance.command import MaintenanceCommand, argument
+from apps.maintenance.command import MaintenanceCommand, argument_type
 from apps.maintenance.doctor.findings import Check, Result
 from apps.maintenance.doctor.report import Paint, as_json, summary, text_lines, worst
 from apps.maintenance.doctor.running import run_checks
@@ -39,7 +39,7 @@ class Command(MaintenanceCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
             "--timeout",
-            type=argument(_timeout),
+            type=argument_type(_timeout),
             default=2.0,
             metavar="SECONDS",
             help="longest time for each check (default: %(default)g)",

@@ -5,7 +5,7 @@ from django.core.management.base import CommandError
 from apps.accounts.models import User
 
 
-def user_named(username: str) -> User:
+def get_user_or_fail(username: str) -> User:
     """Return that user, or end the command saying that there is none."""
     user = User.objects.filter(username=username).first()
     if user is None:

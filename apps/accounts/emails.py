@@ -13,7 +13,7 @@ from apps.accounts.metrics import MAILS_SENT
 logger = logging.getLogger(__name__)
 
 
-def letter(name: str, *, to: str, context: Mapping[str, object]) -> EmailMessage:
+def compose_email(name: str, *, to: str, context: Mapping[str, object]) -> EmailMessage:
     """The mail of the template `accounts/mail/<name>.txt`, whose first line is the subject."""
     text = render_to_string(f"accounts/mail/{name}.txt", dict(context))
     subject, _, body = text.strip().partition("\n")
@@ -21,16 +21,16 @@ def letter(name: str, *, to: str, context: Mapping[str, object]) -> EmailMessage
 
 
 class RedirectThenSend(HttpResponseRedirect):
-    """A redirect; the letters are sent when the server has handed it on."""
+    """A redirect; the emails are sent when the server has handed it on."""
 
-    def __init__(self, redirect_to: str, *, letters: Sequence[EmailMessage]) -> None:
+    def __init__(self, redirect_to: str, *, emails: Sequence[EmailMessage]) -> None:
         super().__init__(redirect_to)
-        self._letters = list(letters)
+        self._emails = list(emails)
 
     def close(self) -> None:
         super().close()
-        while self._letters:
-            _send(self._letters.pop())
+        while self._emails:
+            _send(self._emails.pop())
 
 
 def _send(message: EmailMessage) -> None:

@@ -16,9 +16,9 @@ from django.utils.http import urlsafe_base64_encode
 from django.views.decorators.cache import never_cache
 from django.views.generic import FormView, TemplateView, View
 
+from apps.accounts.emails import RedirectThenSend, compose_email
 from apps.accounts.forms import InvitationForm, RegistrationForm
 from apps.accounts.invitations import InvitationRefused, accept_invitation, open_invitation
-from apps.accounts.letters import RedirectThenSend, letter
 from apps.accounts.logins import client_address, client_network
 from apps.accounts.models import User
 from apps.accounts.registration import confirm, confirmation_tokens, register, user_to_confirm
@@ -61,7 +61,7 @@ class Register(RegistrationAllowed, RegistrationView):
             address=client_address(self.request),
         )
         mail = _about_registration(self.request, email=email, user=user)
-        return RedirectThenSend(reverse("register-sent"), letters=[mail])
+        return RedirectThenSend(reverse("register-sent"), emails=[mail])
 
 
 class RegisterSent(RegistrationAllowed, TemplateView):
@@ -133,8 +133,8 @@ def _about_registration(request: HttpRequest, *, email: str, user: User | None) 
             "login_url": request.build_absolute_uri(reverse("login")),
             "reset_url": request.build_absolute_uri(reverse("password-reset")),
         }
-        return letter("registered_before", to=email, context=urls)
+        return compose_email("registered_before", to=email, context=urls)
     user_key = urlsafe_base64_encode(force_bytes(user.pk))
     path = reverse("register-confirm", args=[user_key, confirmation_tokens.make_token(user)])
     context = {"url": request.build_absolute_uri(path), "hours": settings.MAIL_LINK_HOURS}
-    return letter("confirm_registration", to=email, context=context)
+    return compose_email("confirm_registration", to=email, context=context)

@@ -1,4 +1,4 @@
-"""``whole_group.py COMMAND...``: runs it, and ends what it left behind when it ends.
+"""``subreaper.py COMMAND...``: runs it, and ends what it left behind when it ends.
 
 vLLM's engine process outlives an API server that was killed outright, and would keep its memory
 beside the restarted one. The supervisor starts this script as leader of a process group; orphans
