@@ -13,7 +13,7 @@ from django.urls import path, re_path
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "qwencam_site.settings")
 try:
     django_application = get_asgi_application()
-except ImproperlyConfigured as error:  # A sentence says it all, and a traceback hides it.
+except ImproperlyConfigured as error:  # Its sentence names the setting; a traceback hides it.
     sys.exit(f"A setting is wrong. {error}")
 
 # Models may be imported only now that the apps are loaded.

@@ -6,9 +6,9 @@ from django.utils.deprecation import MiddlewareMixin
 
 
 class NoStoreMiddleware(MiddlewareMixin):
-    """Adds `no-store` to what says nothing of caching itself, as static files do.
+    """Adds `no-store` to each reply without a `Cache-Control` of its own; static files have one.
 
-    Before all others in the list, so that their refusals and errors have it too.
+    First in the list of middleware, so that the refusals and errors of the others have it too.
     """
 
     def process_response(

@@ -35,7 +35,7 @@ def keep(root: Path, *, data_dir: Path, environment: MutableMapping[str, str]) -
 
 
 def adopt(root: Path, *, environment: MutableMapping[str, str]) -> None:
-    """Take the kept settings into an environment that names no secret key, what it says winning."""
+    """Add the kept settings to an environment without a secret key; what it has already wins."""
     if environment.get(_KEY) or environment.get(f"{_KEY}_FILE") or _configured(root / ".env"):
         return
     file = settings_file(environment.get("DATA_DIR") or root / "var")

@@ -254,15 +254,15 @@ AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_DISABLE_ACCESS_LOG = True
 AXES_VERBOSE = False
 SILENCED_SYSTEM_CHECKS = [
-    # The middleware would replace our replies to those locked out: apps.accounts.logins tells them.
+    # axes' middleware is left out: it would replace the reply that apps.accounts.logins makes.
     "axes.W002",
-    # HSTS for subdomains and preload commit a whole domain: its owner says so, not we.
+    # HSTS for subdomains and preload commit a whole domain: a choice of its owner, not a default.
     "security.W005",
     "security.W021",
 ]
 PASSWORD_RESET_TIMEOUT = MAIL_LINK_HOURS * 3600
 SESSION_ENGINE = "apps.accounts.login_sessions"
-# A login ends with the browser, unless "remember me" says otherwise.
+# A login ends with the browser, unless "remember me" was chosen.
 SESSION_EXPIRE_AT_BROWSER_CLOSE = True
 SESSION_COOKIE_AGE = LOGIN_REMEMBER_DAYS * 86_400
 LOGIN_URL = "login"

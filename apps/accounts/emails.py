@@ -1,4 +1,4 @@
-"""Mail to users, sent after the reply has gone, so that its time tells nothing."""
+"""E-mails to users, sent after the reply: its time would disclose whether there was one to send."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -14,14 +14,14 @@ logger = logging.getLogger(__name__)
 
 
 def compose_email(name: str, *, to: str, context: Mapping[str, object]) -> EmailMessage:
-    """The mail of the template `accounts/mail/<name>.txt`, whose first line is the subject."""
+    """The e-mail of the template `accounts/mail/<name>.txt`, whose first line is the subject."""
     text = render_to_string(f"accounts/mail/{name}.txt", dict(context))
     subject, _, body = text.strip().partition("\n")
     return EmailMessage(subject=subject.strip(), body=body.strip() + "\n", to=[to])
 
 
 class RedirectThenSend(HttpResponseRedirect):
-    """A redirect; the emails are sent when the server has handed it on."""
+    """A redirect; `emails` are sent once the server has passed it to the network."""
 
     def __init__(self, redirect_to: str, *, emails: Sequence[EmailMessage]) -> None:
         super().__init__(redirect_to)
@@ -29,6 +29,7 @@ class RedirectThenSend(HttpResponseRedirect):
 
     def close(self) -> None:
         super().close()
+        # Popped: closing twice must not send them twice.
         while self._emails:
             _send(self._emails.pop())
 

@@ -1,5 +1,6 @@
-"""What becomes of camera sessions when their user's account or login changes. Importing this
-listens.
+"""Ends camera sessions when their user's account or login ends or changes.
+
+Importing this connects the receivers.
 """
 
 from typing import Any
@@ -27,7 +28,7 @@ def end_of_deleted_user(*, instance: User, **_: Any) -> None:
 
 @receiver(account_changed, dispatch_uid="camera_sessions.end_after_password_reset")
 def end_after_password_reset(*, change: AccountChange, actor: User | None, **_: Any) -> None:
-    """Whoever had to reset the password may not be the one who opened the sessions."""
+    """A password is also reset because somebody else had got in: their sessions must not go on."""
     if change is AccountChange.PASSWORD_RESET and actor is not None:
         sessions = CameraSession.objects.of(actor)
         end_sessions(sessions, reason=EndReason.USER, note="The password was reset.")
@@ -35,13 +36,13 @@ def end_after_password_reset(*, change: AccountChange, actor: User | None, **_: 
 
 @receiver(login_ended, dispatch_uid="camera_sessions.end_with_login")
 def end_with_login(*, login_id: str, **_: Any) -> None:
-    """Whoever signs out of a browser leaves no camera on in any of its tabs."""
+    """Signing out of a browser stops the cameras in all of its tabs."""
     sessions = CameraSession.objects.opened_by_login(login_id)
     end_sessions(sessions, reason=EndReason.SIGNED_OUT)
 
 
 @receiver(other_logins_ended, dispatch_uid="camera_sessions.end_with_other_logins")
 def end_with_other_logins(*, user: User, kept: str, **_: Any) -> None:
-    """Whoever changes the password is told that other devices are signed out."""
+    """Changing the password signs other devices out, as its page says, and stops their cameras."""
     sessions = CameraSession.objects.of(user).opened_by_other_logins(than=kept)
     end_sessions(sessions, reason=EndReason.SIGNED_OUT)

@@ -33,6 +33,7 @@ from apps.camera_sessions.tokens import SessionClaims, TokenRefused
 
 LOGIN_HEADER = "X-QwenCam-Login"
 TOUCH_AFTER = timedelta(seconds=15)
+"""A session used more recently is not written to the database again."""
 
 
 class CameraSessionAuthentication(BaseAuthentication):
@@ -67,14 +68,14 @@ class LoginChanged(APIException):
 class LoginCookie(SessionAuthentication):
     """The browser's login, with CSRF checked. A refusal is 401 rather than 403.
 
-    A page says in `LOGIN_HEADER` under which login it was loaded, so that what was said under one
-    login is never continued under another.
+    A page sends in `LOGIN_HEADER` the id of the login that it was loaded under, so that a
+    conversation begun under one login never goes on under another's.
     """
 
     def authenticate(self, request: Request) -> Any:
         loaded_under = request.headers.get(LOGIN_HEADER)
         present = login_id(request._request)
-        # Where nobody may be anonymous, somebody signed out is asked to sign in.
+        # Signed out where a login is required: the view's 401 says more than this 409 would.
         matters = bool(present) or not settings.REQUIRE_AUTH
         if loaded_under is not None and matters and loaded_under != present:
             raise LoginChanged
@@ -85,7 +86,10 @@ class LoginCookie(SessionAuthentication):
 
 
 class NoAuthentication(BaseAuthentication):
-    """Takes no notice of who asks, so that a refusal in the view is 401 rather than 403."""
+    """Authenticates nobody, for views that check a token in the body.
+
+    Without any class the REST framework would answer their refusals with 403 instead of 401.
+    """
 
     def authenticate(self, request: Request) -> None:
         return None

@@ -31,7 +31,8 @@ from apps.camera_sessions.models import (
 from apps.camera_sessions.signals import Ending, session_ended
 
 EXPIRY_BATCH = 500
-_OPENING_LOCK = 0x5177656E  # any constant that all processes share: "Qwen"
+"""Sessions that one call ends at most, so that a task stays short; the next call ends the rest."""
+_OPENING_LOCK = 0x5177656E  # PostgreSQL's advisory locks have numbers: this one is "Qwen" in ASCII.
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,13 +104,13 @@ def touch(session_id: UUID, *, idle_seconds: float) -> bool:
 
 
 def note_seen(session_id: UUID) -> bool:
-    """Notes that somebody is there, though not active. False: ended, or its user disabled."""
+    """Notes that its socket is open, which is no use of it. False: ended, or its user disabled."""
     unended = CameraSession.objects.unended().of_active_users().filter(pk=session_id)
     return unended.update(present_until=presence_end()) > 0
 
 
 def note_gone(session_id: UUID) -> None:
-    """Notes that the session's socket has closed: whoever needs its place may have it."""
+    """Notes that the session's socket has closed: a newcomer may take its place from now on."""
     CameraSession.objects.filter(pk=session_id).update(present_until=timezone.now())
 
 

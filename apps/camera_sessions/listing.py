@@ -20,7 +20,7 @@ class SessionSummary:
     Attributes:
         user: a user name, None for an anonymous visitor.
         idle_seconds: since its last use; of an ended one, until its end.
-        state: `abandoned` is live with nobody there; `idle` is over without having been told.
+        state: `abandoned` is live with nobody there; `idle` is over, its end not yet recorded.
         end_reason, end_note: empty unless ended.
     """
 
@@ -40,7 +40,7 @@ class SessionSummary:
 def summarize(
     sessions: QuerySet[CameraSession], *, now: datetime, idle_seconds: float
 ) -> Iterable[SessionSummary]:
-    """A line for each of `sessions`, in their order."""
+    """A summary of each of `sessions`, in their order."""
     for session in sessions.select_related("user"):
         yield SessionSummary(
             id=session.pk,

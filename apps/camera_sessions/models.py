@@ -17,10 +17,11 @@ def new_refresh_id() -> str:
 
 MAX_NOTE_CHARS = 200
 PRESENCE = timedelta(seconds=60)
+"""Several times what an open socket lets pass between two notes: a late one costs no place."""
 
 
 def presence_end() -> datetime:
-    """Until when somebody who was seen just now is taken to be there."""
+    """Until when a session that was seen just now counts as present."""
     return timezone.now() + PRESENCE
 
 

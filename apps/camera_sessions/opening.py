@@ -1,4 +1,4 @@
-"""What the opener of a session is told, and the limits that it opens under."""
+"""The limits that a session is opened under, and the bodies of the replies with its tokens."""
 
 import time
 
@@ -12,7 +12,7 @@ from apps.live_settings.current import refresh
 
 
 def session_limits() -> SessionLimits:
-    """The limits in force, read from the database."""
+    """The limits in force, read from the database: this process may not know the newest."""
     live = refresh()
     return SessionLimits(
         max_sessions=live.max_sessions,
@@ -24,7 +24,7 @@ def session_limits() -> SessionLimits:
 
 
 def opened_session_body(session: CameraSession, *, socket_base: str) -> dict[str, object]:
-    """The session's tokens, and where to go with them.
+    """The reply to its opener: tokens, the WebSocket's URL and the ICE servers.
 
     Args:
         socket_base: scheme and host of the WebSocket, such as `wss://camera.example.org`.
@@ -43,6 +43,6 @@ def opened_session_body(session: CameraSession, *, socket_base: str) -> dict[str
 
 
 def issued_tokens_body(session: CameraSession) -> dict[str, object]:
-    """A pair of tokens for `session`; `expires_in` is seconds."""
+    """The reply to a refresh: a pair of tokens for `session`; `expires_in` is seconds."""
     pair = tokens.issue(session)
     return {"access": pair.access, "refresh": pair.refresh, "expires_in": pair.expires_in}

@@ -25,7 +25,7 @@ RECHECK_SECONDS = 5.0
 
 
 def _greeting(user: User) -> Row | None:
-    """The message `hello`: who looks, and what they may do. None: not even look."""
+    """The message `hello`: the user, and what they may do. None: not even look at the console."""
     if not may(user, "view_console"):
         return None
     me = {"username": user.get_username(), "permissions": permissions_of(user)}
@@ -129,7 +129,7 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
             await self._send_if_changed("hello", greeting)
 
     async def _authorize(self) -> Row | None:
-        """The greeting of whose login cookie this is; closes, and None, where they may not look."""
+        """The greeting for the login cookie's user; closes, and None, where they may not look."""
         # A new store each time: one reads the database once, and the login may have ended since.
         session = SessionStore(self.scope["cookies"].get(settings.SESSION_COOKIE_NAME))
         user = await get_user({"session": session})

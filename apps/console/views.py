@@ -30,12 +30,12 @@ from apps.live_settings.definitions import InvalidSetting
 
 AUDIT_PAGE_ROWS = 50
 INVITATIONS_SHOWN = 100
-BIGGEST_ID = 2**63 - 1
+BIGGEST_ID = 2**63 - 1  # The greatest id that a column holds: databases fail on a query for more.
 CSV_COLUMNS = ("at", "kind", "actor", "subject", "detail", "address")
 
 
 class BadBody(Exception):
-    """The body is not the JSON object that is wanted; the text says what is."""
+    """The body is not the JSON object that is needed; the message says what it must be."""
 
 
 @require_safe
@@ -202,7 +202,7 @@ def _audit(request: HttpRequest) -> QuerySet[AuditEntry]:
 
 
 class _Line:
-    """A file to the csv module: gives back what is written."""
+    """A file to the csv module: returns what is written, so that the reply can be streamed."""
 
     def write(self, line: str) -> str:
         return line

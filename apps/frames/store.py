@@ -36,7 +36,7 @@ class FrameStore:
     def add_put(
         self, pipeline: Pipeline, session_id: str, frame_id: str, frame: EncodedFrame
     ) -> None:
-        """Have `put` done by a pipeline, one pipeline to Redis together with what else it does."""
+        """Add what `put` does to a pipeline, to share its one round trip to Redis."""
         if not isinstance(frame, EncodedFrame):
             raise TypeError("Only an encoded frame may be stored.")
         pipeline.set(_key(session_id, frame_id), _pack(frame), px=max(1, round(self.ttl * 1000)))
@@ -46,7 +46,7 @@ class FrameStore:
         return self.read(await self.redis.get(_key(session_id, frame_id)))
 
     def add_get(self, pipeline: Pipeline, session_id: str, frame_id: str) -> None:
-        """Have a pipeline bring what `read` takes."""
+        """Add the reading of a frame to a pipeline; `read` takes its result."""
         pipeline.get(_key(session_id, frame_id))
 
     def read(self, found: object) -> EncodedFrame | None:

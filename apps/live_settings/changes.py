@@ -1,4 +1,4 @@
-"""Changing a live setting: checked, stored with who and when, and announced."""
+"""Changes a live setting: checks it, stores it with its author and time, sends a signal."""
 
 from functools import partial
 

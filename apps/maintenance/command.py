@@ -1,4 +1,4 @@
-"""What the commands share: examples in their help, JSON, progress, arguments that explain."""
+"""The commands' common parts: examples in the help, `--json`, progress, argument types."""
 
 import json
 from argparse import ArgumentTypeError

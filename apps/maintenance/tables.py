@@ -1,4 +1,4 @@
-"""Rows of text under each other."""
+"""Text in columns."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""What may go wrong between a camera and a frame: one family of typed errors.
+"""The errors between a camera and a frame: one family.
 
 Each carries the `code` of the public contract and a `detail`, one sentence for the user.
 """
@@ -18,7 +18,7 @@ class StreamError(Exception):
 
 
 class OfferRefused(StreamError):
-    """The offer is not one we answer: the code says why."""
+    """The offer is not answered; the code says why."""
 
     CODES: ClassVar = frozenset(
         {

@@ -47,7 +47,8 @@ _FPS_WEIGHT: Final = 0.1
 
 STALL_TIMEOUT_SECONDS: Final = 3.0
 """A stream that has delivered before gets this long for its next frame: a keyframe asked for, sent
-and lost once. Far less than the silence that ends a peer, so that a stall is told as what it is."""
+and lost once. Far less than the silence that ends a peer, so that the error is `stream_stalled`
+rather than `no_stream`."""
 
 _CLOSE_SECONDS: Final = 5.0
 
@@ -70,9 +71,9 @@ class PeerSession:
     """Owns one peer connection, its decoder thread and its tasks, from offer to `aclose`.
 
     One task always awaits the next decoded frame and keeps only the newest. `on_change` is
-    called on the event loop when the state, the picture size or the error changes; `lost` then
-    tells why the peer should be closed, if it should. The owner closes it, never the peer itself.
-    `scene` is what live mode was last answered on, kept by whoever takes its frames.
+    called on the event loop when the state, the picture size or the error changes; `lost` is then
+    the reason to close the peer, if there is one. The owner closes it, never the peer itself.
+    `scene` is the thumbnail that live mode was last answered on, set by `capture.snapshot`.
     """
 
     def __init__(self, config: MediaConfig, *, on_change: Callable[[PeerSession], None]) -> None:
@@ -178,9 +179,9 @@ class PeerSession:
         """Return the newest frame if captured at most `max_age` seconds ago, or else the next one.
 
         Waits for it for up to `timeout` seconds (`STALL_TIMEOUT_SECONDS` at most once the camera
-        has sent frames). Raises `NoStream` when the peer is closed or
-        closes meanwhile, `FrameTooLarge`, `NoFrame` when the camera has sent none yet, and
-        `StreamStalled` when it has stopped sending.
+        has sent frames). Raises `NoStream` when the peer is closed or closes meanwhile,
+        `FrameTooLarge`, `NoFrame` when the camera has sent none yet, and `StreamStalled` when it
+        has stopped sending.
         """
         asked_at = time.monotonic()
         frame = self._newest
@@ -198,6 +199,7 @@ class PeerSession:
         if self._newest is not None and not self._ledger.refusing:
             timeout = min(timeout, STALL_TIMEOUT_SECONDS)
         try:
+            # Shielded: others wait for the same frame, and one that gives up must not cancel it.
             frame = await asyncio.wait_for(asyncio.shield(self._next), timeout)
         except TimeoutError:
             raise self._explain_silence() from None
@@ -274,7 +276,7 @@ class PeerSession:
             self._become("stalled")
 
     def _listen(self, now: float) -> None:
-        """Note whether any RTP packet came since the last look, whatever became of it."""
+        """Note whether any RTP packet has come since the last check, usable or not."""
         sources = self._receiver.getSynchronizationSources() if self._receiver else []
         heard = max((source.timestamp for source in sources), default=None)
         if heard is not None and heard != self._heard:
@@ -288,7 +290,7 @@ class PeerSession:
             self._lose("The connection failed." if state == "failed" else "The camera stopped.")
 
     def _refused(self) -> None:
-        """Hear of a refused frame (decoder thread)."""
+        """Called by the ledger for a refused frame, in the decoder's thread."""
         self._loop.call_soon_threadsafe(self._on_change, self)
 
     def _lose(self, reason: str) -> None:

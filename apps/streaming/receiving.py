@@ -5,7 +5,7 @@
   frame's time late, half a second at 2 frames a second.
 - A gap that no retransmission fills is left behind after half a second. aiortc waits until 512
   packets are buffered, many seconds of a slow stream.
-- Sender reports are heard, so that a frame's age counts from its capture.
+- Sender reports are read, so that a frame's age counts from its capture.
 
 They replace private attributes of `RTCRtpReceiver`, so they are tied to the versions they were
 tested with. With another version the stream runs on aiortc's own, still behind `decoder`'s guard.
@@ -42,7 +42,7 @@ INBOX_CAPACITY: Final = 30
 GAP_TIMEOUT: Final = 45_000
 """RTP clock ticks (90 kHz) to wait for a retransmission: half a second."""
 
-_JITTER_CAPACITY: Final = 512
+_JITTER_CAPACITY: Final = 512  # Packets. A power of two: sequence numbers wrap at 65,536.
 _POLL_SECONDS: Final = 1.0
 _JOIN_SECONDS: Final = 5.0
 
@@ -68,8 +68,8 @@ class SentFrame(JitterFrame):
 class FrameRun(JitterFrame):
     """Frames that became complete with one packet, oldest first.
 
-    It is the first of them; `later` holds the rest. `after_gap` tells that frames before it are
-    lost.
+    aiortc takes one frame for each packet, so this is the first of them and `later` has the rest.
+    `after_gap`: frames before it are lost.
     """
 
     def __init__(self, frames: Sequence[SentFrame], *, after_gap: bool) -> None:
@@ -190,7 +190,7 @@ def _joined(packets: list[RtpPacket]) -> SentFrame:
 class DecoderInbox:
     """The encoded frames that wait for a stream's decoder thread, `capacity` at most.
 
-    When the decoder falls behind, all that waits is dropped, and the decoder is told to go on
+    When the decoder falls behind, all that waits is dropped, and a `Resync` makes the decoder go on
     with the next keyframe: newest wins. Stands in for the `queue.Queue` of aiortc's receiver.
     """
 
@@ -297,7 +297,7 @@ def customize_receiver(
 
 
 def _tap_sender_reports(receiver: RTCRtpReceiver, clock: SenderClock) -> None:
-    """Let the clock hear of each sender report before aiortc does."""
+    """Pass each sender report to the clock before aiortc handles it."""
     handle = receiver._handle_rtcp_packet
 
     async def tap(packet: AnyRtcpPacket) -> None:

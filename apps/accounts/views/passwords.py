@@ -1,4 +1,4 @@
-"""Changing a password, and setting a new one for who forgot it, by a mailed link."""
+"""Changing a password, and resetting a forgotten one by a mailed link."""
 
 from typing import Any
 
@@ -86,7 +86,7 @@ class ForgottenPasswordSent(PasswordResetDoneView):
 
 @method_decorator(never_cache, name="dispatch")
 class ResetPassword(PasswordResetConfirmView):
-    """Sets a new password for who followed the mailed link, once."""
+    """Sets a new password by the mailed link, once."""
 
     template_name = "accounts/password_reset_confirm.html"
     form_class = ResetPasswordForm

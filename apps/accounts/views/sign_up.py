@@ -1,4 +1,4 @@
-"""How accounts come to be: registration with its mailed link, and invitations."""
+"""Making an account: registration with a mailed link, and invitations."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +35,7 @@ LOGIN_BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
 class RegistrationAllowed(View):
-    """Not there at all unless ALLOW_REGISTRATION."""
+    """404 unless ALLOW_REGISTRATION."""
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if not settings.ALLOW_REGISTRATION:
@@ -72,7 +72,7 @@ class RegisterSent(RegistrationAllowed, TemplateView):
 
 @method_decorator(never_cache, name="dispatch")
 class ConfirmRegistration(RegistrationAllowed):
-    """`GET` asks, `POST` opens the account: what reads mail ahead opens none."""
+    """`GET` shows a form, `POST` opens the account: mail scanners follow links, and open none."""
 
     def get(self, request: HttpRequest, user_key: str, token: str) -> HttpResponse:
         user = user_to_confirm(user_key, token)
@@ -82,7 +82,7 @@ class ConfirmRegistration(RegistrationAllowed):
     def post(self, request: HttpRequest, user_key: str, token: str) -> HttpResponse:
         user = user_to_confirm(user_key, token)
         if user is not None and not user.check_password(request.POST.get("password", "")):
-            # Whoever owns the mailbox need not be who registered the address last.
+            # Somebody else may have registered this mailbox's address, with a password of theirs.
             context = {"account": user, "wrong": True}
             return render(request, "accounts/confirm.html", context, status=400)
         if user is None or not confirm(user, address=client_address(request)):
@@ -127,7 +127,7 @@ class AcceptInvitation(InvitationView):
 
 
 def _about_registration(request: HttpRequest, *, email: str, user: User | None) -> EmailMessage:
-    """The link, or that there is an account already: the mailbox's owner may know."""
+    """The e-mail with the link, or one that the address has an account already."""
     if user is None:
         urls = {
             "login_url": request.build_absolute_uri(reverse("login")),

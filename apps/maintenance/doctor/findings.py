@@ -42,7 +42,7 @@ def failed(found: str, *, mend: str) -> Finding:
 
 
 def _one_line(text: str) -> str:
-    """What others say, line breaks and all, as one line."""
+    """An error's text without its line breaks: each finding is one line of the report."""
     return " ".join(text.split())
 
 

@@ -1,4 +1,4 @@
-"""Checks of the way that camera streams take: STUN and TURN servers, ports, addresses."""
+"""Checks of the network for camera streams: STUN and TURN servers, ports, the public address."""
 
 import asyncio
 import ipaddress
@@ -15,7 +15,7 @@ from apps.maintenance.doctor.findings import Check, Finding, failed, ok, skipped
 from apps.streaming.datagrams import require_tested_aioice
 from apps.streaming.ice_server_probe import ProbeFailed, probe_stun, probe_turn
 
-_MOST_TRIED: Final = 200
+_MOST_TRIED: Final = 200  # A random sample shows whether a large range is taken.
 _MEND: Final = {
     "address": "Correct the address in ICE_SERVERS.",
     "silent": "Start the server (coturn), open its port in every firewall, or correct ICE_SERVERS.",
@@ -28,10 +28,10 @@ def relay_checks(
     servers: Sequence[Mapping[str, Any]], *, turn_secret: str, timeout: float
 ) -> list[Check]:
     """A check of each URL in ICE_SERVERS, with the credentials that a browser would get."""
-    told = ice_servers_with_credentials(
+    with_credentials = ice_servers_with_credentials(
         uuid4(), servers=servers, turn_secret=turn_secret, now=time.time()
     )
-    if not told:
+    if not with_credentials:
         return [Check(group="Streams", name="STUN, TURN", run=_no_servers)]
     return [
         Check(
@@ -40,7 +40,7 @@ def relay_checks(
             run=partial(check_relay, url, server=server, timeout=timeout),
             concurrent=True,
         )
-        for server in told
+        for server in with_credentials
         for url in _urls(server)
     ]
 

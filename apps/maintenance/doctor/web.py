@@ -21,7 +21,7 @@ _COLLECT: Final = "Run manage.py collectstatic --noinput."
 
 @dataclass(frozen=True, kw_only=True)
 class WebAccess:
-    """How browsers come in, as the settings say.
+    """How browsers reach the platform, by its settings.
 
     Attributes:
         own_certificate: this process serves HTTPS itself.
@@ -115,7 +115,7 @@ def _sources() -> dict[str, Path]:
 
 
 def check_django() -> Finding:
-    """What do Django's own checks say?"""
+    """Do Django's own checks find anything?"""
     found = checks.run_checks(include_deployment_checks=settings.HTTPS_ENABLED)
     messages = [message for message in found if not message.is_silenced()]
     serious = [message for message in messages if message.level >= checks.ERROR]

@@ -39,8 +39,10 @@ class Command(MaintenanceCommand):
         dry = options["dry_run"]
         counts = {kind.name: self._purge(kind, span=span, dry=dry) for kind in KINDS}
         if not dry and any(counts.values()):
-            told = ", ".join(f"{counts[kind.name]} {kind.title}" for kind in KINDS)
-            audit.record(Kind.RECORDS_PURGED, detail=f"older than {format_duration(span)}: {told}")
+            deleted = ", ".join(f"{counts[kind.name]} {kind.title}" for kind in KINDS)
+            audit.record(
+                Kind.RECORDS_PURGED, detail=f"older than {format_duration(span)}: {deleted}"
+            )
         if options["json"]:
             self.write_json({"dry_run": dry, **counts})
             return
