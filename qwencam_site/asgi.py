@@ -30,6 +30,7 @@ from qwencam_site.origins import BrowserOrigins
 websocket_routes = [
     path("ws/console", CookieMiddleware(ConsolePollerMiddleware(ConsoleConsumer.as_asgi()))),
     path("ws/<uuid:session_id>", SessionConsumer.as_asgi()),
+    # Without it Channels raises an exception for a path that has no route.
     re_path("", WebsocketDenier.as_asgi()),
 ]
 

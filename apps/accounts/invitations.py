@@ -94,6 +94,8 @@ def accept_invitation(
 def _create_invited_user(token: str, *, username: str, password: str, email: str) -> User:
     now = timezone.now()
     unused = Invitation.objects.filter(token_hash=_hash(token), used_at=None, expires_at__gt=now)
+    # Claimed by the row count: of two who use the same link at once, one finds it used. Whatever
+    # fails below undoes the claim, so the link stays good.
     if not unused.update(used_at=now):
         raise InvitationRefused.invalid()
     if User.objects.filter(username__iexact=username).exists():

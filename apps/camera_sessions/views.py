@@ -85,6 +85,8 @@ class TokenView(APIView):
         },
     )
     def post(self, request: Request) -> Response:
+        # CSRF is checked for the login's cookie only. Without one, another site's page could open
+        # sessions that count for its visitor's address.
         if request.headers.get("Sec-Fetch-Site") == "cross-site":
             raise PermissionDenied("Another site may not open sessions here.")
         user, how = _caller(request)

@@ -16,7 +16,7 @@ from apps.chat.services import Services
 from apps.console.serialization import Row
 from apps.live_settings.models import Override
 
-ENDED_SHOWN = 200
+ENDED_SHOWN = 200  # As many as an operator scrolls through; the audit has them all.
 _COLUMNS = (
     "pk",
     "user__username",

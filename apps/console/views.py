@@ -211,6 +211,7 @@ class _Line:
 def _csv_lines(entries: QuerySet[AuditEntry]) -> Iterator[str]:
     writer = csv.writer(_Line())
     yield writer.writerow(CSV_COLUMNS)
+    # Read in chunks as the reply is sent: the whole audit need not fit into memory.
     for entry in entries.iterator(chunk_size=500):
         cells = (entry.actor, entry.subject, entry.detail, entry.address or "")
         yield writer.writerow([entry.at.isoformat(), entry.kind, *map(_inert, cells)])

@@ -14,7 +14,7 @@ _HEADER: Final = struct.Struct(">BHHd16s")
 """Layout version, width, height, captured_at (seconds since epoch), uuid; the JPEG follows."""
 
 _VERSION: Final = 1
-_SCAN_BATCH: Final = 500
+_SCAN_BATCH: Final = 500  # Keys that Redis looks at in one go, while all others wait.
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ def change_setting(name: str, value: object, *, actor: User | None) -> Value:
     """
     new = definition(name).checked(value)
     with transaction.atomic():
+        # Read anew: this process may not know yet what another has just changed.
         old = getattr(refresh(), name)
         if new == old:
             return new

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Final
 
 _UNITS: Final = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
-_LONGEST: Final = timedelta(days=36_500)
+_LONGEST: Final = timedelta(days=36_500)  # A moment so long ago is still a date.
 
 
 class InvalidDuration(ValueError):

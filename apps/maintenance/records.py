@@ -14,6 +14,7 @@ from apps.camera_sessions.models import CameraSession
 from apps.console.models import AuditEntry
 
 BATCH = 1000
+"""Records in one DELETE: SQLite's one write lock is held while it runs, and the platform waits."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,8 +17,8 @@ from aioice.turn import UDP_SOCKET_BUFFER_SIZE
 
 from apps.streaming.datagrams import VettingProtocol
 
-_STUN_SECONDS: Final = 5.0
-_CANDIDATE_FIELDS: Final = 8
+_STUN_SECONDS: Final = 5.0  # As aioice has it.
+_CANDIDATE_FIELDS: Final = 8  # Up to the type (RFC 8839 section 5.1), which is the last we need.
 _LOOPBACK: Final = "127.0.0.1"
 
 
@@ -60,6 +60,7 @@ async def _bind(
 ) -> StunProtocol:
     loop = asyncio.get_running_loop()
     first, last = ports
+    # In random order: the camera of a stream that has just ended may still send to its port.
     for port in random.sample(range(first, last + 1), last + 1 - first):
         try:
             transport, protocol = await loop.create_datagram_endpoint(
@@ -67,6 +68,7 @@ async def _bind(
             )
         except OSError:
             continue
+        # The same buffer as aioice's own sockets have.
         udp = transport.get_extra_info("socket")
         udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, UDP_SOCKET_BUFFER_SIZE)
         protocol.local_candidate = _host_candidate(component, address, port)

@@ -51,6 +51,7 @@ and lost once. Far less than the silence that ends a peer, so that the error is 
 rather than `no_stream`."""
 
 _CLOSE_SECONDS: Final = 5.0
+"""After that its sockets are closed without aiortc, whose own close may hang."""
 
 
 @dataclass(frozen=True)
@@ -253,6 +254,7 @@ class PeerSession:
             self._on_change(self)
 
     def _smooth(self, interval: float) -> None:
+        """Take an interval into the moving average, which begins anew after a stall."""
         if self._newest is None or self.state == "stalled":
             self._interval = 0.0
         elif not self._interval:

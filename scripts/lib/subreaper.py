@@ -1,8 +1,9 @@
-"""``subreaper.py COMMAND...``: runs it, and ends what it left behind when it ends.
+"""``subreaper.py COMMAND...``: runs it, and when it ends, ends the processes it left behind.
 
 vLLM's engine process outlives an API server that was killed outright, and would keep its memory
-beside the restarted one. The supervisor starts this script as leader of a process group; orphans
-of the command come to it (it is their subreaper), so it knows when all are gone.
+beside the restarted one. The supervisor starts this script as the leader of a process group.
+Orphans of the command become its children (it is their subreaper, prctl(2)), so it knows when all
+are gone.
 """
 
 import ctypes

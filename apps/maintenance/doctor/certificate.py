@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from apps.maintenance.doctor.findings import Finding, failed, ok, skipped, warning
 
-SOON: Final = timedelta(days=14)
+SOON: Final = timedelta(days=14)  # Automatic renewal comes earlier, so it must have failed.
 
 
 def check_certificate(

@@ -5,7 +5,7 @@ from typing import Final
 
 from apps.maintenance.doctor.findings import Finding, ok, warning
 
-MOST_SKEW_SECONDS: Final = 2.0
+MOST_SKEW_SECONDS: Final = 2.0  # HTTP tells whole seconds only; NTP keeps far within.
 
 
 def skew(*, before: float, after: float, earliest: float, latest: float) -> float:

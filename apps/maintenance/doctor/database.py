@@ -14,7 +14,7 @@ from apps.camera_sessions.models import CameraSession
 from apps.maintenance.doctor.findings import Check, Finding, failed, ok, skipped, warning
 
 OLDEST_POSTGRESQL: Final = (14, 0)  # Django 5.2's own
-OVERDUE: Final = timedelta(seconds=120)
+OVERDUE: Final = timedelta(seconds=120)  # Four of the scheduler's rounds.
 _UNREACHABLE: Final = "The database can't be asked."
 _MOST_NAMED: Final = 3
 

@@ -22,7 +22,7 @@ from apps.maintenance.doctor.clock import judge_clock, skew
 from apps.maintenance.doctor.findings import Check, Finding, failed, ok, skipped, warning
 
 OLDEST_VERSION: Final = (6, 2)
-SLOW_SECONDS: Final = 0.02
+SLOW_SECONDS: Final = 0.02  # An answer makes several round trips before its first token.
 _PINGS: Final = 5
 _UNREACHABLE: Final = "Redis can't be asked."
 
