@@ -99,8 +99,8 @@ if JWT_SECRET_KEY == SECRET_KEY:
     raise ImproperlyConfigured("JWT_SECRET_KEY must differ from DJANGO_SECRET_KEY.")
 DEBUG = False
 DEMO_SCENE = environment.flag("DEMO_SCENE", default=False)
-ALLOWED_HOSTS = environment.words("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
-CSRF_TRUSTED_ORIGINS = environment.words("CSRF_TRUSTED_ORIGINS", "")
+ALLOWED_HOSTS = environment.comma_separated("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+CSRF_TRUSTED_ORIGINS = environment.comma_separated("CSRF_TRUSTED_ORIGINS", "")
 HTTPS_ENABLED = environment.flag("HTTPS_ENABLED", default=False)
 LOCAL_AUTHORITY_CERT = environment.text("LOCAL_AUTHORITY_CERT", "")
 METRICS_ALLOW = environment.networks("METRICS_ALLOW", "127.0.0.1,::1")

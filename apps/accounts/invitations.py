@@ -70,7 +70,7 @@ def invitation_url(base_url: str, token: str) -> str:
     return base_url.rstrip("/") + reverse("invitation", args=[token])
 
 
-def open_invitation(token: str) -> Invitation | None:
+def find_open_invitation(token: str) -> Invitation | None:
     """The invitation of that token, None unless it may still be used."""
     invitation = Invitation.objects.filter(token_hash=_hash(token)).first()
     if invitation is None or not invitation.is_open(now=timezone.now()):

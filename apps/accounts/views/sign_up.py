@@ -18,7 +18,7 @@ from django.views.generic import FormView, TemplateView, View
 
 from apps.accounts.emails import RedirectThenSend, compose_email
 from apps.accounts.forms import InvitationForm, RegistrationForm
-from apps.accounts.invitations import InvitationRefused, accept_invitation, open_invitation
+from apps.accounts.invitations import InvitationRefused, accept_invitation, find_open_invitation
 from apps.accounts.logins import client_address, client_network
 from apps.accounts.models import User
 from apps.accounts.registration import confirm, confirmation_tokens, register, user_to_confirm
@@ -99,7 +99,7 @@ class AcceptInvitation(InvitationView):
     form_class = InvitationForm
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        self.invitation = open_invitation(kwargs["token"])
+        self.invitation = find_open_invitation(kwargs["token"])
         if self.invitation is None:
             return render(request, "accounts/invitation_over.html", status=410)
         return super().dispatch(request, *args, **kwargs)
