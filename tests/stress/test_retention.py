@@ -3,8 +3,9 @@
 A whole conversation (questions, a follow-up, live mode) runs while strace reports every file that
 any of the platform's processes opens for writing, and every byte written to one. Then:
 
-- only logs, the database and the scheduler's own times were written, and nothing that anybody said or that a camera saw is
-  in what was written, in any file of the platform's folder, in the database, or in `/metrics`;
+- only logs, the database and the scheduler's own times were written, and nothing that anybody said
+  or that a camera saw is in what was written, in any file of the platform's folder, in the
+  database, or in `/metrics`;
 - no process connected to anybody but itself and its neighbours on this machine;
 - while the conversation runs, all of it in Redis has a time to live, frames seconds only;
 - when the session has ended, nothing of it is in Redis.
