@@ -12,7 +12,7 @@ from django.contrib.staticfiles.handlers import StaticFilesHandler
 from django.test.testcases import LiveServerThread
 from playwright.sync_api import BrowserContext, sync_playwright
 
-from tests.e2e.browser import QUIET, chromium_path
+from tests.e2e.browser import QUIET, headless_shell_path
 from tests.e2e.camera_tab import TAB_HEADER, TOKENS, CameraTab, OpenTab, Reply
 from tests.stack import Stack
 from tests.vllm_server import VllmForks
@@ -67,8 +67,8 @@ def browsers() -> Iterator[dict[str, BrowserContext]]:
         launch = playwright.chromium.launch
         with_camera = [*allowed, "--use-fake-device-for-media-stream"]
         yield {
-            "camera": launch(executable_path=chromium_path(), args=with_camera).new_context(),
-            "none": launch(executable_path=chromium_path(), args=allowed).new_context(),
+            "camera": launch(executable_path=headless_shell_path(), args=with_camera).new_context(),
+            "none": launch(executable_path=headless_shell_path(), args=allowed).new_context(),
         }
 
 

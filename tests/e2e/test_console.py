@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.e2e.browser import QUIET, chromium_path
+from tests.e2e.browser import QUIET, headless_shell_path
 from tests.stack import PASSWORD, Stack
 from tests.stand_in_model import Script
 
@@ -31,7 +31,7 @@ user.groups.set(Group.objects.filter(name="{group}"))
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=chromium_path(), args=QUIET)
+        yield playwright.chromium.launch(executable_path=headless_shell_path(), args=QUIET)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, Route, WebSocketRoute, expect, sync_playwright
 
-from tests.e2e.browser import QUIET, chromium_path
+from tests.e2e.browser import QUIET, headless_shell_path
 from tests.e2e.test_console import signed_in
 from tests.stack import Stack
 
@@ -110,7 +110,7 @@ class Wire:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=chromium_path(), args=QUIET)
+        yield playwright.chromium.launch(executable_path=headless_shell_path(), args=QUIET)
 
 
 @pytest.fixture
