@@ -40,7 +40,11 @@ def headless_shell_path() -> str:
 
 @contextmanager
 def running_browser(
-    *, camera: Path | None = None, cameras: int = 1, remembering: bool = False
+    *,
+    camera: Path | None = None,
+    cameras: int = 1,
+    remembering: bool = False,
+    shell: bool = False,
 ) -> Iterator[Browser]:
     """Run a browser for the tests of a module.
 
@@ -48,13 +52,14 @@ def running_browser(
         camera: a clip it takes for its camera.
         remembering: it keeps pages that were left, to show them again on Back, as people's own
             browsers do and Playwright's don't.
+        shell: the headless shell will do.
     """
     arguments = [*QUIET, f"--use-fake-device-for-media-stream=device-count={cameras}"]
     if camera is not None:
         arguments.append(f"--use-file-for-fake-video-capture={camera}")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=chromium_path(),
+            executable_path=headless_shell_path() if shell else chromium_path(),
             args=arguments,
             ignore_default_args=["--disable-back-forward-cache"] if remembering else None,
         )

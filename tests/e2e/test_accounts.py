@@ -45,7 +45,7 @@ def accounts(stand_in: StandInModel, tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    with running_browser() as browser:
+    with running_browser(shell=True) as browser:
         yield browser
 
 
