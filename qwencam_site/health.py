@@ -15,7 +15,7 @@ from redis.exceptions import ResponseError
 
 from apps.chat import presence
 from apps.chat.redis_client import async_redis
-from apps.inference.health import probe
+from apps.inference.connection import probe
 
 CHECK_SECONDS = 1.5
 HEALTH_KEY = "health"

@@ -27,7 +27,8 @@ from apps.chat.questions import Question, QuestionStore, State
 from apps.chat.redis_outage import retried
 from apps.frames.store import FrameStore
 from apps.frames.types import EncodedFrame
-from apps.inference.client import ModelError, ModelServers, Usage
+from apps.inference.client import ModelServers
+from apps.inference.completion import ModelError, Usage
 from apps.inference.prompts import PromptBudget, PromptRefused, Turn, build_messages
 
 logger = logging.getLogger(__name__)

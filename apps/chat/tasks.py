@@ -58,9 +58,9 @@ def usual_config() -> GenerationConfig:
     )
 
 
-async def watch_servers() -> None:
+async def check_servers() -> None:
     """Know which model servers are up before the first question comes."""
-    model_servers().watch()
+    model_servers().start_health_checks()
 
 
 async def leave_servers() -> None:
@@ -104,7 +104,7 @@ def answer_next() -> None:
 def start_loop(sender: Any, **_: Any) -> None:
     """Announce the worker and look at the model servers as soon as it takes tasks."""
     worker_loop().pool = sender.controller.concurrency
-    worker_loop().run(watch_servers())
+    worker_loop().run(check_servers())
     try:
         refresh()
     except DatabaseError as error:  # The loop reads them again every second.

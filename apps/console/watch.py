@@ -18,8 +18,8 @@ from apps.chat.services import Services
 from apps.console import rows
 from apps.console.rows import Row
 from apps.console.sources import Stored, Told, stored, told
+from apps.inference.connection import http_client
 from apps.inference.server_status import ServerStatus, ServerWatch
-from apps.inference.transport import http_client
 from apps.live_settings.current import current, defaults
 
 logger = logging.getLogger(__name__)

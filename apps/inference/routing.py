@@ -1,6 +1,7 @@
 """Which model server is asked next. Pure: the caller gives the time."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -44,6 +45,15 @@ class Server:
     def load(self) -> int:
         """Answers under way, of all processes."""
         return self.open + self.elsewhere
+
+    @contextmanager
+    def answering(self) -> Iterator[None]:
+        """One more answer is under way until the context is left, however it is left."""
+        self.open += 1
+        try:
+            yield
+        finally:
+            self.open -= 1
 
     def came_back(self) -> None:
         """It is well: it may be asked again."""

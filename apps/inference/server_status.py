@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from apps.inference.health import probe
+from apps.inference.connection import probe
 
 LOOK_SECONDS = 1.5
 

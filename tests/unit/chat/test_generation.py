@@ -19,7 +19,7 @@ from apps.chat.preferences import GenerationConfig
 from apps.chat.questions import NewQuestion, QuestionStore, State
 from apps.frames.store import FrameStore
 from apps.frames.types import EncodedFrame
-from apps.inference.client import Delta, Usage
+from apps.inference.completion import Delta, Usage
 
 PICTURE = EncodedFrame(jpeg=b"jpeg", width=448, height=336, captured_at=1.0, uuid="0" * 32)
 

@@ -55,3 +55,11 @@ def test_a_sessions_own_server_has_a_headstart(ahead, chosen):
 
 def test_a_name_tells_no_password():
     assert Server("https://user:secret@gpu.example:8443/one/v1").name == "gpu.example:8443/one"
+
+
+def test_an_answer_that_fails_keeps_no_server_busy():
+    busy = server("a")
+    with pytest.raises(LookupError), busy.answering():
+        assert busy.load == 1
+        raise LookupError
+    assert busy.load == 0
