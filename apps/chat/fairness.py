@@ -18,8 +18,9 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
 
-from apps.chat import metrics, presence
+from apps.chat import metrics
 from apps.chat.questions import LEASE, LIVE, QUESTION, QUEUE, RUNNING, Question, member
+from apps.fleet import presence
 
 ROTATION = "turns:askers"
 LIVE_FRAMES = "turns:live"

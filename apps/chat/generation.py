@@ -19,12 +19,12 @@ from apps.chat.conversation import Conversation
 from apps.chat.events import Events
 from apps.chat.failures import kind_and_place
 from apps.chat.fairness import FairQueue
-from apps.chat.figures import Figures
 from apps.chat.known_preferences import KnownPreferences
 from apps.chat.preferences import GenerationConfig, shaped
 from apps.chat.protocol import FrameInfo
 from apps.chat.questions import Question, QuestionStore, State
 from apps.chat.redis_outage import retried
+from apps.fleet.statistics import Statistics
 from apps.frames.store import FrameStore
 from apps.frames.types import EncodedFrame
 from apps.inference.client import ModelServers
@@ -105,7 +105,7 @@ class Generation:
     questions: QuestionStore
     turns: FairQueue
     frames: FrameStore
-    figures: Figures
+    statistics: Statistics
     conversation: Callable[[str], Conversation]
     events: Events
     servers: ModelServers
@@ -159,7 +159,7 @@ class Generation:
             return "failed"
         if ours:
             whole = time.time() - question.asked_at
-            await self.figures.answered(first=end.outcome["ttft"], whole=whole)
+            await self.statistics.answered(first=end.outcome["ttft"], whole=whole)
         if question.live:
             return "told"
         if ours:

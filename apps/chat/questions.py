@@ -13,7 +13,7 @@ from typing import Any, Self, cast
 
 from redis.asyncio import Redis
 
-from apps.chat.figures import Figures
+from apps.fleet.statistics import Statistics
 
 QUEUE = "questions:waiting"
 RUNNING = "questions:running"
@@ -337,7 +337,7 @@ class QuestionStore:
         if not await self.redis.register_script(_FINISH)(keys=keys, args=args):
             return False
         if outcome.get("error", "cancelled") != "cancelled":  # That was its asker's wish.
-            await Figures(self.redis).failed(outcome["error"], session_id=session_id)
+            await Statistics(self.redis).failed(outcome["error"], session_id=session_id)
         return True
 
     async def depth(self, *, older_than: float) -> Depth:

@@ -16,12 +16,12 @@ from redis.exceptions import RedisError
 from apps.camera_sessions import lifecycle
 from apps.chat.generation import Answered, Generation, Outcome
 from apps.chat.preferences import GenerationConfig
-from apps.chat.process_name import process_name
-from apps.chat.redis_client import async_redis
 from apps.chat.server_board import RedisBoard
 from apps.chat.service_notify import READY, ask_to_stop_within, notify
 from apps.chat.services import services
 from apps.chat.worker_loop import worker_loop
+from apps.fleet.process_name import process_name
+from apps.fleet.redis_client import async_redis
 from apps.inference.client import ModelServers
 from apps.live_settings.current import current, refresh
 
@@ -76,7 +76,7 @@ async def generate() -> Answered | None:
         questions=parts.questions,
         turns=parts.turns,
         frames=parts.frames,
-        figures=parts.figures,
+        statistics=parts.statistics,
         conversation=parts.conversation,
         events=parts.events,
         servers=model_servers(),

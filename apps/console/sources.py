@@ -9,11 +9,11 @@ from django.conf import settings
 from django.utils import timezone
 
 from apps.camera_sessions.models import CameraSession
-from apps.chat import presence
-from apps.chat.figures import Minute
-from apps.chat.presence import Facts
 from apps.chat.services import Services
 from apps.console.rows import Row
+from apps.fleet import presence
+from apps.fleet.presence import Facts
+from apps.fleet.statistics import Minute
 from apps.live_settings.models import Override
 
 ENDED_SHOWN = 200
@@ -88,8 +88,8 @@ async def told(services: Services, sessions: Sequence[Row], *, minutes: int) -> 
     depth = await services.questions.depth(older_than=oldest)
     return Told(
         streams=await presence.stream_facts(redis, going_on),
-        errors=await services.figures.last_errors(going_on),
+        errors=await services.statistics.last_errors(going_on),
         workers=await presence.worker_facts(redis),
         depth=depth.questions,
-        minutes=await services.figures.minutes(last=minutes),
+        minutes=await services.statistics.minutes(last=minutes),
     )

@@ -12,12 +12,12 @@ from channels.db import database_sync_to_async
 from django.conf import settings
 from django.utils import timezone
 
-from apps.chat.figures import Minute
 from apps.chat.process import Application, Scope
 from apps.chat.services import Services
 from apps.console import rows
 from apps.console.rows import Row
 from apps.console.sources import Stored, Told, stored, told
+from apps.fleet.statistics import Minute
 from apps.inference.connection import http_client
 from apps.inference.server_status import ServerStatus, ServerWatch
 from apps.live_settings.current import current, defaults

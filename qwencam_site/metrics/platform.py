@@ -20,9 +20,9 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from apps.camera_sessions import lifecycle
-from apps.chat import presence
 from apps.chat.server_board import BOARD, read_board
 from apps.chat.services import services
+from apps.fleet import presence
 from apps.live_settings.current import current
 from qwencam_site.health import health_checks
 

@@ -28,9 +28,9 @@ from redis.asyncio import Redis
 from apps.camera_sessions import lifecycle
 from apps.camera_sessions.metrics import EXPIRY_RAN
 from apps.camera_sessions.tasks import expire_sessions
-from apps.chat import presence
 from apps.chat.questions import QUEUE
 from apps.chat.server_board import RedisBoard
+from apps.fleet import presence
 from apps.inference.board import ServerNews
 from apps.inference.metrics import REQUESTS
 from qwencam_site.metrics import platform, worker
