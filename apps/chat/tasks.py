@@ -16,12 +16,12 @@ from redis.exceptions import RedisError
 from apps.camera_sessions import lifecycle
 from apps.chat.generation import Answered, Generation, Outcome
 from apps.chat.preferences import GenerationConfig
-from apps.chat.server_board import RedisBoard
 from apps.chat.service_notify import READY, ask_to_stop_within, notify
 from apps.chat.services import services
 from apps.chat.worker_loop import worker_loop
 from apps.fleet.process_name import process_name
 from apps.fleet.redis_client import async_redis
+from apps.fleet.server_loads import ServerLoads
 from apps.inference.client import ModelServers
 from apps.live_settings.current import current, refresh
 
@@ -44,7 +44,7 @@ def model_servers() -> ModelServers:
         model=settings.MODEL_NAME,
         stall_seconds=settings.MODEL_STALL_SECONDS,
         timeout_seconds=settings.MODEL_TIMEOUT_SECONDS,
-        board=RedisBoard(async_redis(), worker=process_name(), ttl=settings.SESSION_IDLE_SECONDS),
+        loads=ServerLoads(async_redis(), worker=process_name(), ttl=settings.SESSION_IDLE_SECONDS),
     )
 
 

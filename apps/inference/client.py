@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
-from apps.inference.board import OwnBoard, ServerBoard, ServerNews
+from apps.fleet.server_loads import ServerLoad, ServerLoads
 from apps.inference.completion import Completion, Delta, ServerUnavailable, Usage
 from apps.inference.connection import http_client, probe
 from apps.inference.failover import ResumedAnswer
@@ -38,7 +38,7 @@ class ModelServers:
         base_urls: where they are, each ending in /v1.
         stall_seconds: after that much silence the server is asked whether it is alive.
         timeout_seconds: the longest a whole answer may take.
-        board: tells and hears what other processes ask of the same servers.
+        loads: what all processes ask of the same servers.
     """
 
     def __init__(
@@ -49,10 +49,10 @@ class ModelServers:
         model: str,
         stall_seconds: float,
         timeout_seconds: float,
-        board: ServerBoard | None = None,
+        loads: ServerLoads,
     ) -> None:
         self._servers = [Server(url) for url in base_urls]
-        self._board = board or OwnBoard()
+        self._loads = loads
         self._health_checks: asyncio.Task[None] | None = None
         self._requests = 0
         self._model = model
@@ -92,8 +92,8 @@ class ModelServers:
         body = self._body(messages, max_tokens)
         answer = ResumedAnswer()
         with RequestTimer() as timer:
-            home = await self._home(session)
-            servers = self._best_first(home)
+            sticky = await self._sticky_server(session)
+            servers = self._best_first(sticky)
             for server in servers:
                 answer.begin()
                 try:
@@ -109,8 +109,8 @@ class ModelServers:
                     if server is servers[-1]:
                         raise
                 FAILOVERS.inc()
-            if session and server.name != home and len(servers) > 1:
-                await self._board.settle(session, server.name)
+            if session and server.name != sticky and len(servers) > 1:
+                await self._loads.stick(session, server.name)
 
     def _body(self, messages: list[dict[str, Any]], max_tokens: int) -> bytes:
         request = {
@@ -123,14 +123,14 @@ class ModelServers:
         }
         return json.dumps(request).encode()
 
-    async def _home(self, session: str) -> str:
+    async def _sticky_server(self, session: str) -> str:
         """The name of the server whose caches hold what the session said; "" when unknown."""
         several = len(self._servers) > 1
-        return await self._board.home(session) if session and several else ""
+        return await self._loads.sticky_server(session) if session and several else ""
 
-    def _best_first(self, home: str) -> list[Server]:
+    def _best_first(self, sticky: str) -> list[Server]:
         """The servers in the order in which they are asked."""
-        servers = in_order(self._servers, home=home, now=time.monotonic())
+        servers = in_order(self._servers, sticky=sticky, now=time.monotonic())
         self._requests += 1
         servers[0].turn = self._requests
         return servers
@@ -186,7 +186,7 @@ class ModelServers:
             server.up = False
 
     async def _exchange_loads(self) -> None:
-        news = {server.name: ServerNews(server.open, server.up) for server in self._servers}
-        elsewhere = await self._board.exchange(news)
+        loads = {server.name: ServerLoad(server.open, server.up) for server in self._servers}
+        elsewhere = await self._loads.exchange(loads)
         for server in self._servers:
             server.elsewhere = elsewhere.get(server.name, 0)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Final, cast
+from typing import Final
 
 from asgiref.sync import sync_to_async
 from cryptography import x509
@@ -20,9 +20,9 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from apps.camera_sessions import lifecycle
-from apps.chat.server_board import BOARD, read_board
 from apps.chat.services import services
 from apps.fleet import presence
+from apps.fleet.server_loads import read_loads
 from apps.live_settings.current import current
 from qwencam_site.health import health_checks
 
@@ -96,12 +96,11 @@ async def read_model_servers() -> Families:
         "Answers that the model server is giving to all workers.",
         labels=["server"],
     )
-    words = cast("dict[bytes, bytes]", await services().redis.hgetall(BOARD))
     totals: dict[str, tuple[int, bool]] = {}
-    for said in read_board(words, now=time.time()).values():
-        for name, news in said.items():
+    for reported in (await read_loads(services().redis)).values():
+        for name, load in reported.items():
             count, well = totals.get(name, (0, False))
-            totals[name] = (count + news.open, well or news.up)
+            totals[name] = (count + load.open, well or load.up)
     for name, (count, well) in sorted(totals.items()):
         up.add_metric([name], int(well))
         answers.add_metric([name], count)

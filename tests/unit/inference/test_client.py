@@ -16,7 +16,7 @@ from contextlib import aclosing, asynccontextmanager
 import pytest
 from prometheus_client import REGISTRY
 
-from apps.inference.board import OwnBoard, ServerNews
+from apps.fleet.server_loads import ServerLoad
 from apps.inference.client import ModelServers
 from apps.inference.completion import Delta, ModelError, ServerUnavailable, Usage
 from tests.unit.inference.model_server import ModelServer, Reply, healthy, say_hello
@@ -32,9 +32,28 @@ def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("apps.inference.connection.PROBE_SECONDS", 30.0)
 
 
+class Loads:
+    """`ServerLoads` without a Redis: notes what this process reports; others have `elsewhere`."""
+
+    def __init__(self) -> None:
+        self.reported: Mapping[str, ServerLoad] = {}
+        self.elsewhere: dict[str, int] = {}
+        self._sticky: dict[str, str] = {}
+
+    async def exchange(self, loads: Mapping[str, ServerLoad]) -> Mapping[str, int]:
+        self.reported = loads
+        return self.elsewhere
+
+    async def sticky_server(self, session: str) -> str:
+        return self._sticky.get(session, "")
+
+    async def stick(self, session: str, name: str) -> None:
+        self._sticky[session] = name
+
+
 @asynccontextmanager
 async def servers_at(
-    *urls: str, stall: float = 60.0, timeout: float = 60.0, key: str = "k", board=None
+    *urls: str, stall: float = 60.0, timeout: float = 60.0, key: str = "k", loads=None
 ):
     servers = ModelServers(
         base_urls=urls,
@@ -42,7 +61,7 @@ async def servers_at(
         model="qwen",
         stall_seconds=stall,
         timeout_seconds=timeout,
-        board=board,
+        loads=loads or Loads(),
     )
     try:
         yield servers
@@ -299,19 +318,6 @@ async def test_a_session_stays_on_its_server_and_sessions_are_spread():
         assert (len(one.chats), len(two.chats)) == (5, 3)
 
 
-class NotingBoard(OwnBoard):
-    """Notes what this process tells; the others tell `elsewhere`."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.told: Mapping[str, ServerNews] = {}
-        self.elsewhere: dict[str, int] = {}
-
-    async def exchange(self, news: Mapping[str, ServerNews]) -> Mapping[str, int]:
-        self.told = news
-        return self.elsewhere
-
-
 async def until(condition) -> None:
     async with asyncio.timeout(30):
         while not condition():
@@ -344,7 +350,7 @@ async def test_a_dead_server_is_left_out_and_taken_back(monkeypatch):
 async def test_a_hanging_server_is_left_out(monkeypatch):
     monkeypatch.setattr("apps.inference.client.HEALTH_CHECK_SECONDS", 0.1)
     monkeypatch.setattr("apps.inference.client.HEALTH_CHECK_EVERY_SECONDS", 0.2)
-    board = NotingBoard()
+    loads = Loads()
 
     async def hang(reply: Reply) -> None:
         await reply.until_hung_up()
@@ -352,10 +358,10 @@ async def test_a_hanging_server_is_left_out(monkeypatch):
     async with (
         ModelServer(health=hang) as sick,
         ModelServer() as well,
-        servers_at(sick.base_url, well.base_url, board=board) as servers,
+        servers_at(sick.base_url, well.base_url, loads=loads) as servers,
     ):
         servers.start_health_checks()
-        await until(lambda: [news.up for news in board.told.values()] == [False, True])
+        await until(lambda: [load.up for load in loads.reported.values()] == [False, True])
         await ask_as(servers, "ann")
         assert (len(sick.chats), len(well.chats)) == (0, 1)
 
@@ -425,20 +431,20 @@ async def test_a_question_does_not_wait_for_a_server_that_hangs_while_another_is
 
 
 async def test_what_other_processes_ask_counts():
-    board = NotingBoard()
+    loads = Loads()
     async with (
         ModelServer() as one,
         ModelServer() as two,
-        servers_at(one.base_url, two.base_url, board=board) as servers,
+        servers_at(one.base_url, two.base_url, loads=loads) as servers,
     ):
-        board.elsewhere = {f"127.0.0.1:{one.port}": 3}
+        loads.elsewhere = {f"127.0.0.1:{one.port}": 3}
         servers.start_health_checks()
-        await until(lambda: board.told)
+        await until(lambda: loads.reported)
         await asyncio.sleep(0)
         await ask_as(servers, "ann")
         await ask_as(servers, "bob")
         assert (len(one.chats), len(two.chats)) == (0, 2)
-        assert board.told[f"127.0.0.1:{two.port}"] == ServerNews(open=0, up=True)
+        assert loads.reported[f"127.0.0.1:{two.port}"] == ServerLoad(open=0, up=True)
 
 
 async def test_the_looks_end_with_their_owner():
