@@ -28,8 +28,8 @@ from redis.asyncio import Redis
 from apps.camera_sessions import lifecycle
 from apps.camera_sessions.metrics import EXPIRY_RAN
 from apps.camera_sessions.tasks import expire_sessions
-from apps.chat.questions import QUEUE
 from apps.fleet import presence
+from apps.fleet.queue_depth import QUEUE
 from apps.fleet.server_loads import ServerLoad, ServerLoads
 from apps.inference.metrics import REQUESTS
 from qwencam_site.metrics import platform, worker
