@@ -19,7 +19,7 @@ from apps.console.sources import Stored, Told, stored, told
 from apps.fleet.redis_client import async_redis
 from apps.fleet.statistics import Minute
 from apps.inference.connection import http_client
-from apps.inference.server_status import ServerStatus, ServerWatch
+from apps.inference.server_status import ServerStatus, ServerStatusReader
 from apps.live_settings.current import current, defaults
 
 logger = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ class ConsoleWatch:
         self._task: asyncio.Task[None] | None = None
         client = http_client(settings.VLLM_BASE_URLS)
         self._servers = [
-            ServerWatch(url, api_key=settings.VLLM_API_KEY, client=client)
+            ServerStatusReader(url, api_key=settings.VLLM_API_KEY, client=client)
             for url in settings.VLLM_BASE_URLS
         ]
         self._memory = _Memory()
@@ -124,7 +124,7 @@ class ConsoleWatch:
 
     async def _look_at_servers(self) -> list[ServerStatus]:
         now = time.monotonic()
-        return list(await asyncio.gather(*(server.look(now=now) for server in self._servers)))
+        return list(await asyncio.gather(*(server.read(now=now) for server in self._servers)))
 
     def _view(self, database: Stored, redis: Told, *, health: Row) -> View:
         minutes = self._remember(redis)

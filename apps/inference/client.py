@@ -132,7 +132,7 @@ class ModelServers:
         """The servers in the order in which they are asked."""
         servers = in_order(self._servers, sticky=sticky, now=time.monotonic())
         self._requests += 1
-        servers[0].turn = self._requests
+        servers[0].last_request = self._requests
         return servers
 
     @asynccontextmanager

@@ -24,7 +24,8 @@ class Server:
         up: what the last health check found.
         heard_at: when it last sent anything of an answer.
         refused_at: when it last failed a request.
-        turn: grows with each request, so that of equals the one that waited longest is asked.
+        last_request: number of the last request that was meant for it first: of equals the one that
+            waited longest is asked.
     """
 
     base_url: str
@@ -33,7 +34,7 @@ class Server:
     up: bool = True
     heard_at: float = float("-inf")
     refused_at: float = float("-inf")
-    turn: int = 0
+    last_request: int = 0
 
     @property
     def name(self) -> str:
@@ -76,7 +77,7 @@ def in_order(servers: Sequence[Server], *, sticky: str, now: float) -> list[Serv
             now - server.refused_at < COOLDOWN_SECONDS,
             server.load - STICKY_HEADSTART * is_sticky,
             not is_sticky,
-            server.turn,
+            server.last_request,
         )
 
     return sorted(servers, key=rank)

@@ -21,7 +21,7 @@ def test_the_least_busy_comes_first_whoever_keeps_it_busy():
 
 
 def test_of_equals_the_one_that_waited_longest_comes_first():
-    assert first(server("a", turn=5), server("b", turn=4)) == "b"
+    assert first(server("a", last_request=5), server("b", last_request=4)) == "b"
 
 
 def test_a_dead_one_comes_last_but_is_not_forgotten():
