@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from apps.chat.fairness import PLACE_FUNCTION, ROTATION
-from apps.chat.questions import CREATE_FUNCTION, LIVE, RUNNING, NewQuestion, QuestionStore
+from apps.chat.questions import CREATE_FUNCTION, NewQuestion, QuestionStore
+from apps.fleet.queue_depth import LIVE, RUNNING
 
 RATE_TTL_SECONDS = 120
 

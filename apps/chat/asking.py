@@ -12,13 +12,15 @@ from asgiref.sync import sync_to_async
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from apps.chat import metrics, presence
+from apps.chat import metrics
 from apps.chat.admission import AskLimits, Refusal, admit
 from apps.chat.events import Events
 from apps.chat.fairness import FairQueue
 from apps.chat.protocol import FrameInfo, ProtocolError
-from apps.chat.questions import Depth, NewQuestion, QuestionStore, State
+from apps.chat.questions import NewQuestion, QuestionStore, State
 from apps.chat.tasks import answer_next
+from apps.fleet import presence
+from apps.fleet.queue_depth import Depth
 from apps.frames.privacy import FilterFailed
 from apps.frames.store import FrameStore
 from apps.frames.types import EncodedFrame

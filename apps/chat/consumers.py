@@ -23,7 +23,7 @@ from redis.exceptions import RedisError
 from apps.camera_sessions import lifecycle
 from apps.camera_sessions.limits import told_limits
 from apps.camera_sessions.models import CameraSession, EndReason
-from apps.chat import metrics, presence, protocol
+from apps.chat import metrics, protocol
 from apps.chat.askers import asker_of
 from apps.chat.entry import EntryRefused, entering
 from apps.chat.events import session_group
@@ -35,6 +35,7 @@ from apps.chat.process import ChatProcess
 from apps.chat.protocol import CloseCode, ProtocolError, ServerMessage
 from apps.chat.questions import NewQuestion
 from apps.chat.redis_outage import retried
+from apps.fleet import presence
 from apps.live_settings.current import current
 from apps.streaming.errors import OfferRefused
 
@@ -433,7 +434,7 @@ class SessionConsumer(AsyncWebsocketConsumer):
 
     async def _say_error(self, error: ProtocolError) -> None:
         metrics.ERRORS.labels(error.code).inc()
-        await self.process.services.figures.failed(error.code, session_id=self.session_id)
+        await self.process.services.statistics.failed(error.code, session_id=self.session_id)
         await self._say(protocol.Error(id=error.id, error=error.code, detail=error.detail))
 
     async def _refuse(self, code: str, detail: str, close: CloseCode) -> None:

@@ -18,8 +18,10 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
 
-from apps.chat import metrics, presence
-from apps.chat.questions import LEASE, LIVE, QUESTION, QUEUE, RUNNING, Question, member
+from apps.chat import metrics
+from apps.chat.questions import LEASE, QUESTION, Question, member
+from apps.fleet import presence
+from apps.fleet.queue_depth import LIVE, QUEUE, RUNNING
 
 ROTATION = "turns:askers"
 LIVE_FRAMES = "turns:live"

@@ -19,15 +19,16 @@ from apps.chat.conversation import Conversation
 from apps.chat.events import Events
 from apps.chat.failures import kind_and_place
 from apps.chat.fairness import FairQueue
-from apps.chat.figures import Figures
 from apps.chat.known_preferences import KnownPreferences
 from apps.chat.preferences import GenerationConfig, shaped
 from apps.chat.protocol import FrameInfo
 from apps.chat.questions import Question, QuestionStore, State
 from apps.chat.redis_outage import retried
+from apps.fleet.statistics import Statistics
 from apps.frames.store import FrameStore
 from apps.frames.types import EncodedFrame
-from apps.inference.client import ModelError, ModelServers, Usage
+from apps.inference.client import ModelServers
+from apps.inference.completion import ModelError, Usage
 from apps.inference.prompts import PromptBudget, PromptRefused, Turn, build_messages
 
 logger = logging.getLogger(__name__)
@@ -104,7 +105,7 @@ class Generation:
     questions: QuestionStore
     turns: FairQueue
     frames: FrameStore
-    figures: Figures
+    statistics: Statistics
     conversation: Callable[[str], Conversation]
     events: Events
     servers: ModelServers
@@ -158,7 +159,7 @@ class Generation:
             return "failed"
         if ours:
             whole = time.time() - question.asked_at
-            await self.figures.answered(first=end.outcome["ttft"], whole=whole)
+            await self.statistics.answered(first=end.outcome["ttft"], whole=whole)
         if question.live:
             return "told"
         if ours:

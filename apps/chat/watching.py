@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from apps.chat import presence
 from apps.chat.questions import Question, QuestionStore, State
+from apps.fleet import presence
 
 logger = logging.getLogger(__name__)
 

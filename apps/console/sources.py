@@ -7,13 +7,14 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.utils import timezone
+from redis.asyncio import Redis
 
 from apps.camera_sessions.models import CameraSession
-from apps.chat import presence
-from apps.chat.figures import Minute
-from apps.chat.presence import Facts
-from apps.chat.services import Services
 from apps.console.rows import Row
+from apps.fleet import presence
+from apps.fleet.presence import Facts
+from apps.fleet.queue_depth import read_depth
+from apps.fleet.statistics import Minute, Statistics
 from apps.live_settings.models import Override
 
 ENDED_SHOWN = 200
@@ -80,16 +81,16 @@ def stored() -> Stored:
     )
 
 
-async def told(services: Services, sessions: Sequence[Row], *, minutes: int) -> Told:
+async def told(redis: Redis, sessions: Sequence[Row], *, minutes: int) -> Told:
     """Read Redis: of the sessions that go on, and of so many last minutes."""
     going_on = [str(session["pk"]) for session in sessions if session["ended_at"] is None]
     oldest = time.time() - settings.MODEL_TIMEOUT_SECONDS - 60
-    redis = services.redis
-    depth = await services.questions.depth(older_than=oldest)
+    statistics = Statistics(redis)
+    depth = await read_depth(redis, older_than=oldest)
     return Told(
         streams=await presence.stream_facts(redis, going_on),
-        errors=await services.figures.last_errors(going_on),
+        errors=await statistics.last_errors(going_on),
         workers=await presence.worker_facts(redis),
         depth=depth.questions,
-        minutes=await services.figures.minutes(last=minutes),
+        minutes=await statistics.minutes(last=minutes),
     )

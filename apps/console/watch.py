@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, MutableMapping
 from contextvars import Context
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -11,15 +11,15 @@ from typing import Any, TypeVar
 from channels.db import database_sync_to_async
 from django.conf import settings
 from django.utils import timezone
+from redis.asyncio import Redis
 
-from apps.chat.figures import Minute
-from apps.chat.process import Application, Scope
-from apps.chat.services import Services
 from apps.console import rows
 from apps.console.rows import Row
 from apps.console.sources import Stored, Told, stored, told
-from apps.inference.server_status import ServerStatus, ServerWatch
-from apps.inference.transport import http_client
+from apps.fleet.redis_client import async_redis
+from apps.fleet.statistics import Minute
+from apps.inference.connection import http_client
+from apps.inference.server_status import ServerStatus, ServerStatusReader
 from apps.live_settings.current import current, defaults
 
 logger = logging.getLogger(__name__)
@@ -32,6 +32,8 @@ HOUR_MINUTES = 60
 CHANGING_MINUTES = 2  # the current one, and the last: an answer may be counted just at its end
 
 Part = TypeVar("Part")
+Scope = MutableMapping[str, Any]
+Application = Callable[[Scope, Any, Any], Awaitable[None]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,13 +65,13 @@ class _Memory:
 class ConsoleWatch:
     """Owns one task, which runs while there are watchers. Belongs to one event loop."""
 
-    def __init__(self, services: Services) -> None:
-        self._services = services
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
         self._watchers: set[Watcher] = set()
         self._task: asyncio.Task[None] | None = None
         client = http_client(settings.VLLM_BASE_URLS)
         self._servers = [
-            ServerWatch(url, api_key=settings.VLLM_API_KEY, client=client)
+            ServerStatusReader(url, api_key=settings.VLLM_API_KEY, client=client)
             for url in settings.VLLM_BASE_URLS
         ]
         self._memory = _Memory()
@@ -116,13 +118,13 @@ class ConsoleWatch:
         database = await _attempt("database", database_sync_to_async(stored)())
         known = memory.stored = database or memory.stored
         wanted = CHANGING_MINUTES if memory.minutes else HOUR_MINUTES
-        redis = await _attempt("Redis", told(self._services, known.sessions, minutes=wanted))
+        redis = await _attempt("Redis", told(self._redis, known.sessions, minutes=wanted))
         health = {"database": _word(database), "redis": _word(redis)}
         return self._view(known, redis or Told(), health=health)
 
     async def _look_at_servers(self) -> list[ServerStatus]:
         now = time.monotonic()
-        return list(await asyncio.gather(*(server.look(now=now) for server in self._servers)))
+        return list(await asyncio.gather(*(server.read(now=now) for server in self._servers)))
 
     def _view(self, database: Stored, redis: Told, *, health: Row) -> View:
         minutes = self._remember(redis)
@@ -191,6 +193,6 @@ class ConsoleScope:
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         """Hand the scope on with the watch in it."""
         if self._watch is None:
-            self._watch = ConsoleWatch(scope["chat_process"].services)
+            self._watch = ConsoleWatch(async_redis())
         scope["console_watch"] = self._watch
         await self._application(scope, receive, send)

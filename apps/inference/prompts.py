@@ -77,15 +77,13 @@ def build_messages(
     history: Sequence[Turn],
     budget: PromptBudget,
     frame_name: str = "",
-    send_uuid: bool = True,
 ) -> list[dict[str, Any]]:
     """Chat messages in OpenAI's form; the oldest turns are left out until all fits.
 
     The frame stands before the last turns that were about it, if any: so a further question on a
     frame begins as the one before it did, and finds that in the prefix cache.
 
-    `frame_name` is what the turns call this frame by. `send_uuid` names the image for vLLM's
-    caches; a stricter server may not know the field.
+    `frame_name` is what the turns call this frame by.
     Raises `PromptRefused`.
     """
     question = _plain(question)
@@ -93,7 +91,7 @@ def build_messages(
     free = _tokens_left(question, frame=frame, system_prompt=system_prompt, budget=budget)
     turns = _newest_that_fit(turns, tokens=free)
     place = _first_about(frame_name, turns)
-    image = _image_part(frame, send_uuid=send_uuid)
+    image = _image_part(frame)
     messages: list[dict[str, Any]] = [{"role": "system", "content": system_prompt}]
     for number, turn in enumerate([*turns, Turn(question, "")]):
         text = turn.question
@@ -145,10 +143,9 @@ def _newest_that_fit(turns: Sequence[Turn], *, tokens: int) -> list[Turn]:
     return kept[::-1]
 
 
-def _image_part(frame: Frame, *, send_uuid: bool) -> dict[str, Any]:
+def _image_part(frame: Frame) -> dict[str, Any]:
     url = f"data:image/jpeg;base64,{b64encode(frame.jpeg).decode()}"
-    part: dict[str, Any] = {"type": "image_url", "image_url": {"url": url}}
-    return {**part, "uuid": frame.uuid} if send_uuid else part
+    return {"type": "image_url", "image_url": {"url": url}, "uuid": frame.uuid}
 
 
 def _plain(text: str) -> str:

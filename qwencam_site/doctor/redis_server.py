@@ -17,7 +17,7 @@ from redis.exceptions import (
     ResponseError,
 )
 
-from apps.chat import presence
+from apps.fleet import presence
 from qwencam_site.doctor.clock import judge_clock, skew
 from qwencam_site.doctor.findings import Check, Finding, failed, ok, skipped, warning
 

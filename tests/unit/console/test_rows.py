@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from apps.chat.figures import Minute, bucket_of
 from apps.console import rows
+from apps.fleet.statistics import Minute, bucket_of
 from apps.inference.server_status import ServerStatus
 from apps.live_settings.current import defaults
 from apps.live_settings.definitions import DEFINITIONS

@@ -88,11 +88,6 @@ def test_a_frame_that_was_left_and_taken_up_again_stands_with_the_question():
     assert [isinstance(message["content"], list) for message in messages] == [False] * 5 + [True]
 
 
-def test_a_strict_server_gets_no_uuid():
-    image = messages_for(send_uuid=False)[-1]["content"][0]
-    assert image.keys() == {"type", "image_url"}
-
-
 def test_the_oldest_turns_are_left_out_until_all_fits():
     history = [Turn(f"q{number}" * 50, "a" * 200) for number in range(20)]
     budget = PromptBudget(context_tokens=1500, response_tokens=128)
