@@ -10,9 +10,9 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from deploy.stand_in_model import Script
 from tests.camera_client import CameraClient
 from tests.stack import Stack
-from tests.stand_in_model import Script
 
 PICTURE = np.full((480, 640, 3), 200, dtype=np.uint8)
 

@@ -9,11 +9,11 @@ import psutil
 import pytest
 
 from deploy.benchmark.platform import start_another
+from deploy.stand_in_model import Script
 from tests.camera_client import CameraClient
 from tests.ports import free_port
 from tests.scenes import picture
 from tests.stack import Stack
-from tests.stand_in_model import Script
 
 PICTURE = picture("red circle middle")
 

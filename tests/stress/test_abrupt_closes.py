@@ -18,10 +18,10 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from apps.chat.events import session_group
+from deploy.stand_in_model import Script, StandInModel
 from tests.camera_client import CameraClient, Message
 from tests.scenes import picture
 from tests.stack import Stack
-from tests.stand_in_model import Script, StandInModel
 
 SESSIONS = 8
 ROUNDS = 40
