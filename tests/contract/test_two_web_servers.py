@@ -71,7 +71,7 @@ async def test_an_end_at_one_ends_the_stream_at_the_other(
         assert (await http.delete("/api/session")).status_code == 204
     assert await chat.wait_closed() == 4404
     async with asyncio.timeout(20):
-        while stream.peers[0].connectionState not in ("closed", "failed"):
+        while stream.camera.peer.connectionState not in ("closed", "failed"):
             await asyncio.sleep(0.1)
 
 
