@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from apps.camera_sessions.authentication import authenticate_token
 from apps.camera_sessions.models import CameraSession
-from apps.camera_sessions.tokens import TokenRefused
 from apps.chat.protocol import SUBPROTOCOL, CloseCode
+from apps.contract import Refusal
 
 _BEARER = "bearer."
 
@@ -40,7 +40,7 @@ async def entering(subprotocols: Sequence[str], *, session_id: str) -> CameraSes
         raise EntryRefused("not_authenticated", detail, CloseCode.NOT_AUTHENTICATED)
     try:
         session = await authenticate_token(bearer(subprotocols))
-    except TokenRefused as refusal:
+    except Refusal as refusal:
         ended = refusal.code == "session_ended"
         close = CloseCode.ENDED if ended else CloseCode.NOT_AUTHENTICATED
         raise EntryRefused(refusal.code, refusal.detail, close) from refusal

@@ -8,6 +8,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from apps.camera_sessions import lifecycle
 from apps.camera_sessions.opening import opened, session_limits
+from apps.contract import Refusal
 from apps.maintenance.command import MaintenanceCommand, argument
 from apps.maintenance.users import user_named
 
@@ -39,7 +40,7 @@ class Command(MaintenanceCommand):
             raise CommandError(f"The user {user.get_username()!r} is disabled.")
         try:
             session = lifecycle.open_session(user, address=None, limits=session_limits())
-        except lifecycle.SessionRefused as refusal:
+        except Refusal as refusal:
             raise CommandError(f"{refusal.detail} ({refusal.code})") from refusal
         told = opened(session, socket_base=options["socket_base"])
         if options["json"]:
