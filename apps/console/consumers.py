@@ -11,10 +11,10 @@ from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 
-from apps.chat.protocol import CloseCode
 from apps.console.access import NotWelcome, Visitor, visitor_of
 from apps.console.rows import Row, changes
 from apps.console.watch import View
+from apps.contract import CloseCode
 
 logger = logging.getLogger(__name__)
 
