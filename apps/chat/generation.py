@@ -24,6 +24,7 @@ from apps.chat.preferences import GenerationConfig, shaped
 from apps.chat.protocol import FrameInfo
 from apps.chat.questions import Question, QuestionStore, State
 from apps.chat.redis_outage import retried
+from apps.contract import ErrorCode, Refusal
 from apps.fleet.statistics import Statistics
 from apps.frames.store import FrameStore
 from apps.frames.types import EncodedFrame
@@ -51,20 +52,6 @@ class Answered:
     session_id: str
     outcome: Outcome
     parked: bool
-
-
-class AnswerFailed(Exception):
-    """An answer that can't be given.
-
-    Args:
-        code: machine-readable error code.
-        detail: one sentence for people.
-    """
-
-    def __init__(self, code: str, detail: str) -> None:
-        super().__init__(detail)
-        self.code = code
-        self.detail = detail
 
 
 class AnswerLost(Exception):
@@ -145,13 +132,13 @@ class Generation:
             return await self._generate(question)
         except AnswerLost:
             raise
-        except (AnswerFailed, ModelError, PromptRefused) as error:
+        except (Refusal, ModelError, PromptRefused) as error:
             return _End(State.FAILED, {"error": error.code, "detail": error.detail})
         except Exception as error:
             # Whatever it was, the asker is told now, not when the lease has run out.
             logger.error("An answer failed: %s", kind_and_place(error))
-            detail = "The answer failed; please ask again."
-            return _End(State.FAILED, {"error": "internal_error", "detail": detail})
+            refusal = Refusal(ErrorCode.INTERNAL_ERROR, "The answer failed; please ask again.")
+            return _End(State.FAILED, refusal.as_dict())
 
     async def _end(self, question: Question, end: _End) -> Outcome:
         ours = await self._finish(question, end.state, end.outcome)
@@ -206,7 +193,8 @@ class Generation:
     async def _generate(self, question: Question) -> _End:
         frame, history, config = await retried(partial(self._gather, question))
         if frame is None:
-            raise AnswerFailed("no_frame", "The frame expired before the model was free for it.")
+            detail = "The frame expired before the model was free for it."
+            raise Refusal(ErrorCode.NO_FRAME, detail)
         messages = build_messages(
             question.text,
             frame=frame,

@@ -13,6 +13,7 @@ from typing import Any, Self, cast
 
 from redis.asyncio import Redis
 
+from apps.contract import ErrorCode
 from apps.fleet.queue_depth import LIVE, QUEUE, RUNNING, SECONDS, Depth, read_depth
 from apps.fleet.statistics import Statistics
 
@@ -309,7 +310,8 @@ class QuestionStore:
         ]
         if not await self.redis.register_script(_FINISH)(keys=keys, args=args):
             return False
-        if outcome.get("error", "cancelled") != "cancelled":  # That was its asker's wish.
+        # A cancelled one is no failure: its asker asked for that.
+        if outcome.get("error", ErrorCode.CANCELLED) != ErrorCode.CANCELLED:
             await Statistics(self.redis).failed(outcome["error"], session_id=session_id)
         return True
 
