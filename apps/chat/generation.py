@@ -29,8 +29,8 @@ from apps.fleet.statistics import Statistics
 from apps.frames.store import FrameStore
 from apps.frames.types import EncodedFrame
 from apps.inference.client import ModelServers
-from apps.inference.completion import ModelError, Usage
-from apps.inference.prompts import PromptBudget, PromptRefused, Turn, build_messages
+from apps.inference.completion import Usage
+from apps.inference.prompts import PromptBudget, Turn, build_messages
 
 logger = logging.getLogger(__name__)
 
@@ -132,13 +132,13 @@ class Generation:
             return await self._generate(question)
         except AnswerLost:
             raise
-        except (Refusal, ModelError, PromptRefused) as error:
-            return _End(State.FAILED, {"error": error.code, "detail": error.detail})
+        except Refusal as refusal:
+            return _End(State.FAILED, refusal.as_dict())
         except Exception as error:
             # Whatever it was, the asker is told now, not when the lease has run out.
             logger.error("An answer failed: %s", kind_and_place(error))
-            refusal = Refusal(ErrorCode.INTERNAL_ERROR, "The answer failed; please ask again.")
-            return _End(State.FAILED, refusal.as_dict())
+            internal = Refusal(ErrorCode.INTERNAL_ERROR, "The answer failed; please ask again.")
+            return _End(State.FAILED, internal.as_dict())
 
     async def _end(self, question: Question, end: _End) -> Outcome:
         ours = await self._finish(question, end.state, end.outcome)

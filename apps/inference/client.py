@@ -78,7 +78,7 @@ class ModelServers:
     async def stream_chat(
         self, messages: list[dict[str, Any]], *, max_tokens: int, session: str = ""
     ) -> AsyncGenerator[Delta | Usage, None]:
-        """Yields `Delta`s as they come and one `Usage` at the end, or raises `ModelError`.
+        """Yields `Delta`s as they come and one `Usage` at the end, or raises a `Refusal`.
 
         A server that fails is followed by the next, which must say again what was said so far;
         that part is not yielded twice. Closing the generator, or cancelling its task, makes the

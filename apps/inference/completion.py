@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import httpx
 
+from apps.contract import ErrorCode, Refusal
 from apps.inference.connection import LivenessTimeout, ServerDead
 
 DRAIN_SECONDS = 0.1
@@ -36,27 +37,14 @@ class Usage:
     finish_reason: str
 
 
-class ModelError(Exception):
-    """The model gave no answer, or not all of it.
-
-    `code` is model_unavailable, model_error or model_timeout. `detail` holds nothing of what the
-    user or the server said.
-    """
-
-    def __init__(self, code: str, detail: str) -> None:
-        super().__init__(detail)
-        self.code = code
-        self.detail = detail
-
-
-class ServerUnavailable(ModelError):
+class ServerUnavailable(Refusal):
     """This server gives no answer now; another one may.
 
     `dead`: nothing answers at its address, or it went away.
     """
 
     def __init__(self, detail: str, *, dead: bool = False) -> None:
-        super().__init__("model_unavailable", detail)
+        super().__init__(ErrorCode.MODEL_UNAVAILABLE, detail)
         self.dead = dead
 
     @classmethod
@@ -87,10 +75,14 @@ class Completion:
     deadline: float
 
     async def stream(self) -> AsyncGenerator[Delta | Usage, None]:
-        """Yields `Delta`s as they come and one `Usage` at the end, or raises `ModelError`.
+        """Yields `Delta`s as they come and one `Usage` at the end.
 
         The connection is closed however this ends: before the end of the answer that makes the
         server stop generating.
+
+        Raises:
+            Refusal: model_unavailable (`ServerUnavailable`), model_error or model_timeout, with
+                nothing in it of what the user or the server said.
         """
         try:
             async with self._timeout() as timeout, aclosing(await self._begin(timeout)) as response:
@@ -114,7 +106,8 @@ class Completion:
         except ServerDead as error:
             raise ServerUnavailable(str(error), dead=True) from error
         except TimeoutError as error:
-            raise ModelError("model_timeout", "The model took too long to answer.") from error
+            detail = "The model took too long to answer."
+            raise Refusal(ErrorCode.MODEL_TIMEOUT, detail) from error
         except httpx.HTTPError as error:
             raise ServerUnavailable.went_away(dead=True) from error
 
@@ -183,7 +176,7 @@ class EventReader:
     def feed(self, received: bytes) -> list[bytes]:
         """The data of each event that ends within `received`.
 
-        Raises `ModelError` for an event beyond `MAX_EVENT_BYTES`.
+        Raises a `Refusal` for an event beyond `MAX_EVENT_BYTES`.
         """
         *lines, self._rest = (self._rest + received).split(b"\n")
         events = [event for line in lines if (event := self._take(line)) is not None]
@@ -215,7 +208,7 @@ class Chunk:
 
     @classmethod
     def parse(cls, event: bytes) -> Self:
-        """Raises `ModelError` for an error event and for anything that is no chunk."""
+        """Raises a `Refusal` for an error event and for anything that is no chunk."""
         try:
             data = json.loads(event)
             if data.get("error"):
@@ -240,32 +233,32 @@ class Chunk:
         )
 
 
-def refusal(status: int, body: str, *, model: str) -> ModelError:
+def refusal(status: int, body: str, *, model: str) -> Refusal:
     """What an HTTP status other than 200 means."""
     if status in {401, 403}:
-        return ModelError("model_error", "The model server refused the API key.")
+        return Refusal(ErrorCode.MODEL_ERROR, "The model server refused the API key.")
     if status == 404:
-        return ModelError("model_error", f"The model server has no model named {model!r}.")
+        return Refusal(ErrorCode.MODEL_ERROR, f"The model server has no model named {model!r}.")
     if status == 429 or status >= 500:
         return ServerUnavailable("The model server can't take the question now.")
     if _is_about_context(body):
         return _beyond_context()
-    return ModelError("model_error", "The model server refused the question.")
+    return Refusal(ErrorCode.MODEL_ERROR, "The model server refused the question.")
 
 
-def _stream_error(error: Any) -> ModelError:
+def _stream_error(error: Any) -> Refusal:
     if _is_about_context(str(error)):
         return _beyond_context()
-    return ModelError("model_error", "The model server failed while answering.")
+    return Refusal(ErrorCode.MODEL_ERROR, "The model server failed while answering.")
 
 
-def _unreadable() -> ModelError:
-    return ModelError("model_error", "The model server sent something that is no answer.")
+def _unreadable() -> Refusal:
+    return Refusal(ErrorCode.MODEL_ERROR, "The model server sent something that is no answer.")
 
 
-def _beyond_context() -> ModelError:
+def _beyond_context() -> Refusal:
     detail = "The question, its history and the picture are too long for the model's context."
-    return ModelError("model_error", detail)
+    return Refusal(ErrorCode.MODEL_ERROR, detail)
 
 
 def _is_about_context(message: str) -> bool:

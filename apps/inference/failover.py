@@ -1,6 +1,7 @@
 """An answer that one server began and another goes on with. Pure."""
 
-from apps.inference.completion import Delta, ModelError, ServerUnavailable, Usage
+from apps.contract import ErrorCode, Refusal
+from apps.inference.completion import Delta, ServerUnavailable, Usage
 
 
 class ResumedAnswer:
@@ -21,14 +22,14 @@ class ResumedAnswer:
     def new(self, part: Delta | Usage) -> Delta | Usage | None:
         """What `part` says beyond what was said; None where that is nothing.
 
-        Raises `ModelError` for another answer than the one begun: half an answer of each would be
+        Raises a `Refusal` for another answer than the one begun: half an answer of each would be
         worse than an error. No further server is tried then, as it may differ again.
         """
         text = part.text if isinstance(part, Delta) else ""
         if self._to_repeat:
             due = self._to_repeat
             if not text or not (due.startswith(text) or text.startswith(due)):
-                raise ModelError("model_unavailable", ServerUnavailable.went_away().detail)
+                raise Refusal(ErrorCode.MODEL_UNAVAILABLE, ServerUnavailable.went_away().detail)
             text, self._to_repeat = text[len(due) :], due[len(text) :]
             if not text:
                 return None

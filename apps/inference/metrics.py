@@ -5,7 +5,7 @@ from typing import Self
 
 from prometheus_client import Counter, Histogram
 
-from apps.inference.completion import ModelError
+from apps.contract import Refusal
 
 _SECONDS = (0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.5, 3, 6, 12, 30, 60, 120)
 
@@ -30,7 +30,7 @@ ANSWER_SECONDS = Histogram(
 class RequestTimer:
     """Counts one request by its outcome and times it, for as long as the context lasts.
 
-    One that ends by something else than a `ModelError` was cancelled: its asker has gone.
+    One that ends by something else than a `Refusal` was cancelled: its asker has gone.
     """
 
     def __enter__(self) -> Self:
@@ -49,6 +49,6 @@ class RequestTimer:
         if error is None:
             outcome = "answered"
             ANSWER_SECONDS.observe(time.monotonic() - self._began)
-        elif isinstance(error, ModelError):
+        elif isinstance(error, Refusal):
             outcome = error.code
         REQUESTS.labels(outcome).inc()

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any, Protocol
 
+from apps.contract import ErrorCode, Refusal
+
 IMAGE_CELL = 28
 IMAGE_MARKS = 2
 MESSAGE_TOKENS = 8
@@ -57,18 +59,6 @@ class PromptBudget:
         return self.context_tokens - self.response_tokens
 
 
-class PromptRefused(Exception):
-    """The prompt does not fit even without history.
-
-    `code` is `question_too_long`, or `model_error` when no question at all would fit.
-    """
-
-    def __init__(self, code: str, detail: str) -> None:
-        super().__init__(detail)
-        self.code = code
-        self.detail = detail
-
-
 def build_messages(
     question: str,
     *,
@@ -84,7 +74,10 @@ def build_messages(
     frame begins as the one before it did, and finds that in the prefix cache.
 
     `frame_name` is what the turns call this frame by.
-    Raises `PromptRefused`.
+
+    Raises:
+        Refusal: the prompt does not fit even without history: question_too_long, or model_error
+            when no question at all would fit.
     """
     question = _plain(question)
     turns = [Turn(_plain(turn.question), _plain(turn.answer), turn.frame) for turn in history]
@@ -120,16 +113,17 @@ def image_tokens(width: int, height: int) -> int:
 
 
 def _tokens_left(question: str, *, frame: Frame, system_prompt: str, budget: PromptBudget) -> int:
-    """What is left for history; raises `PromptRefused` when it is less than nothing."""
+    """What is left for history; raises a `Refusal` when it is less than nothing."""
     fixed = text_tokens(system_prompt) + image_tokens(frame.width, frame.height)
     left = budget.prompt_tokens - fixed - 3 * MESSAGE_TOKENS  # system, user, start of the answer
     if left <= 0:
-        raise PromptRefused(
-            "model_error", "The picture leaves no room for a question in the model's context."
+        raise Refusal(
+            ErrorCode.MODEL_ERROR,
+            "The picture leaves no room for a question in the model's context.",
         )
     left -= text_tokens(question)
     if left < 0:
-        raise PromptRefused("question_too_long", "The question is too long for the model.")
+        raise Refusal(ErrorCode.QUESTION_TOO_LONG, "The question is too long for the model.")
     return left
 
 

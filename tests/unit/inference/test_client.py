@@ -16,9 +16,10 @@ from contextlib import aclosing, asynccontextmanager
 import pytest
 from prometheus_client import REGISTRY
 
+from apps.contract import Refusal
 from apps.fleet.server_loads import ServerLoad
 from apps.inference.client import ModelServers
-from apps.inference.completion import Delta, ModelError, ServerUnavailable, Usage
+from apps.inference.completion import Delta, ServerUnavailable, Usage
 from tests.unit.inference.model_server import ModelServer, Reply, healthy, say_hello
 
 SECRET = "my-bank-card-is-4711"
@@ -76,8 +77,8 @@ async def answer_of(servers: ModelServers) -> tuple[str, Usage]:
     return "".join(delta.text for delta in deltas if isinstance(delta, Delta)), usage
 
 
-async def error_of(servers: ModelServers) -> ModelError:
-    with pytest.raises(ModelError) as raised:
+async def error_of(servers: ModelServers) -> Refusal:
+    with pytest.raises(Refusal) as raised:
         await answer_of(servers)
     assert SECRET not in raised.value.detail
     return raised.value
@@ -287,7 +288,7 @@ async def test_half_an_answer_is_not_finished_by_another_one(tokens):
     async with ModelServer(break_off) as bad, ModelServer(otherwise) as good:
         async with servers_at(bad.base_url, good.base_url) as servers:
             error = await error_of(servers)
-            assert (type(error), error.code) == (ModelError, "model_unavailable")
+            assert (type(error), error.code) == (Refusal, "model_unavailable")
             # It is no worse for having another opinion.
             assert servers._servers[1].refused_at == float("-inf")
         assert len(good.chats) == 1
@@ -518,7 +519,7 @@ async def test_an_answer_has_a_deadline():
 
     async with ModelServer(babble) as fake, servers_at(fake.base_url, timeout=0.3) as servers:
         error = await error_of(servers)
-        assert (type(error), error.code) == (ModelError, "model_timeout")
+        assert (type(error), error.code) == (Refusal, "model_timeout")
         await asyncio.wait_for(fake.hung_up.wait(), timeout=20)
 
 
@@ -538,7 +539,7 @@ async def test_refusals_are_told_in_our_own_words(status, message, words):
 
     async with ModelServer(refuse) as fake, servers_at(fake.base_url) as servers:
         error = await error_of(servers)
-        assert (type(error), error.code) == (ModelError, "model_error")
+        assert (type(error), error.code) == (Refusal, "model_error")
         assert words in error.detail
 
 

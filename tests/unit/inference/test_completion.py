@@ -2,7 +2,8 @@
 
 import pytest
 
-from apps.inference.completion import MAX_EVENT_BYTES, Chunk, EventReader, ModelError
+from apps.contract import Refusal
+from apps.inference.completion import MAX_EVENT_BYTES, Chunk, EventReader
 
 STREAM = b': hi\n\ndata: {"a":1}\n\nevent: x\r\ndata: b\r\ndata:c\r\n\r\nid: 3\n\ndata: [DONE]\n\n'
 EVENTS = [b'{"a":1}', b"b\nc", b"[DONE]"]
@@ -22,7 +23,7 @@ def test_an_unfinished_event_is_kept_back():
 @pytest.mark.parametrize("piece", [b"x" * 65_536, b"data: " + b"x" * 65_536 + b"\n"])
 def test_an_event_has_a_bound(piece):
     reader = EventReader()
-    with pytest.raises(ModelError) as error:
+    with pytest.raises(Refusal) as error:
         for _ in range(MAX_EVENT_BYTES // 65_536 + 1):
             reader.feed(piece)
     assert error.value.code == "model_error"

@@ -2,7 +2,8 @@
 
 import pytest
 
-from apps.inference.completion import Delta, ModelError, Usage
+from apps.contract import Refusal
+from apps.inference.completion import Delta, Usage
 from apps.inference.failover import ResumedAnswer
 
 USAGE = Usage(1, 2, "stop")
@@ -35,6 +36,6 @@ def test_another_answer_is_an_error(part):
     answer = ResumedAnswer()
     told(answer, "Hello")
     answer.begin()
-    with pytest.raises(ModelError) as error:
+    with pytest.raises(Refusal) as error:
         answer.new(part)
     assert error.value.code == "model_unavailable"
