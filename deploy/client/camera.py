@@ -151,9 +151,12 @@ class Camera:
             Refused, ConnectionLost, TimeoutError: it has not come to that.
         """
         connected = self._expect("stream")
-        await self.offer(track, codec=codec)
-        async with asyncio.timeout(TIMEOUT_SECONDS):
-            await connected
+        try:
+            await self.offer(track, codec=codec)
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                await connected
+        finally:
+            connected.cancel()
 
     async def offer(self, track: MediaStreamTrack, *, codec: str = "VP8") -> None:
         """Offer a video track over the socket and take the answer; pictures come a little later."""
