@@ -27,13 +27,13 @@ INTERRUPTED = 130  # what shells report for Ctrl-C: 128 + SIGINT
 def main() -> None:
     """Run the command named on the command line."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "qwencam_site.settings")
-    quickstart_settings.adopt(Path(__file__).resolve().parent, environment=os.environ)
+    quickstart_settings.load_missing(Path(__file__).resolve().parent, environment=os.environ)
     try:
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as error:
         if sys.argv[1:2] == ["qwencam_doctor"]:
             _examine_without_settings(str(error))
-        hint = quickstart_settings.looked_in_vain(environment=os.environ)
+        hint = quickstart_settings.not_found_hint(environment=os.environ)
         sys.exit(f"A setting is wrong. {error}{hint}")
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)

@@ -37,7 +37,7 @@ _CODES = {
 
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
-    """The reply to `error`. What nobody foresaw is logged and told as `internal_error`."""
+    """The reply to `error`. An unforeseen one is logged, and `internal_error` to the client."""
     if isinstance(error, RecursionError):
         error = ParseError("The JSON is nested too deep.")
     if isinstance(error, RequestDataTooBig):

@@ -13,14 +13,14 @@ from django.urls import path, re_path
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "qwencam_site.settings")
 try:
     django_application = get_asgi_application()
-except ImproperlyConfigured as error:  # A sentence says it all, and a traceback hides it.
+except ImproperlyConfigured as error:  # Its sentence names the setting; a traceback hides it.
     sys.exit(f"A setting is wrong. {error}")
 
 # Models may be imported only now that the apps are loaded.
 from apps.chat.consumers import SessionConsumer
 from apps.chat.process import ProcessScope
 from apps.console.consumers import ConsoleConsumer
-from apps.console.watch import ConsoleScope
+from apps.console.polling import ConsolePollerMiddleware
 from apps.streaming.host import MediaHost
 from qwencam_site.close_codes import allow_server_codes
 from qwencam_site.error_boundary import SocketErrorBoundary
@@ -28,8 +28,9 @@ from qwencam_site.media import media_config
 from qwencam_site.origins import BrowserOrigins
 
 websocket_routes = [
-    path("ws/console", CookieMiddleware(ConsoleScope(ConsoleConsumer.as_asgi()))),
+    path("ws/console", CookieMiddleware(ConsolePollerMiddleware(ConsoleConsumer.as_asgi()))),
     path("ws/<uuid:session_id>", SessionConsumer.as_asgi()),
+    # Without it Channels raises an exception for a path that has no route.
     re_path("", WebsocketDenier.as_asgi()),
 ]
 

@@ -5,10 +5,10 @@ from django.http.response import HttpResponseBase
 from django.utils.deprecation import MiddlewareMixin
 
 
-class NothingStored(MiddlewareMixin):
-    """Adds `no-store` to what says nothing of caching itself, as static files do.
+class NoStoreMiddleware(MiddlewareMixin):
+    """Adds `no-store` to each reply without a `Cache-Control` of its own; static files have one.
 
-    Before all others in the list, so that their refusals and errors have it too.
+    First in the list of middleware, so that the refusals and errors of the others have it too.
     """
 
     def process_response(

@@ -1,4 +1,4 @@
-"""A scheduler that says it lives: one that hangs would let nobody's idle session end."""
+"""Celery's scheduler with a heartbeat to systemd: if it hung, no idle session would ever end."""
 
 from typing import Any
 
@@ -11,6 +11,6 @@ class HeartbeatScheduler(PersistentScheduler):
     """Celery's scheduler; `CELERY_BEAT_SCHEDULER` names it."""
 
     def tick(self, *args: Any, **kwargs: Any) -> Any:
-        """Say so, then do what is due; return the seconds until the next time."""
+        """Send the heartbeat, then do what is due; return the seconds until the next time."""
         notify(f"{READY}\n{ALIVE}")
         return super().tick(*args, **kwargs)

@@ -1,4 +1,4 @@
-"""Lets daphne close a WebSocket with the standard codes that say the server goes away."""
+"""Lets daphne close a WebSocket with the standard codes for a server that stops or restarts."""
 
 import sys
 from typing import Any
@@ -10,8 +10,8 @@ SERVER_CODES = frozenset({1001, 1012})
 def allow_server_codes() -> None:
     """Extend the ``sendClose`` of daphne's protocol, where daphne is the server.
 
-    autobahn takes only 1000 and 3000 to 4999 from an application. A server may say more, and
-    clients wait less for one that restarts than for one that is gone.
+    autobahn, below it, takes only 1000 and 3000 to 4999 from an application, though a server may
+    send these too. Clients come back sooner to one that restarts than to one that is gone.
     """
     module: Any = sys.modules.get("daphne.ws_protocol")
     if module is None:

@@ -139,7 +139,7 @@ def choice(name: str, default: str, *, of: tuple[str, ...]) -> str:
     return value
 
 
-def words(name: str, default: str) -> list[str]:
+def comma_separated(name: str, default: str) -> list[str]:
     """Return a comma-separated list, blanks stripped, empty items dropped."""
     return [item.strip() for item in text(name, default).split(",") if item.strip()]
 
@@ -147,7 +147,7 @@ def words(name: str, default: str) -> list[str]:
 def networks(name: str, default: str) -> list[IPv4Network | IPv6Network]:
     """Return a comma-separated list of IP addresses and networks."""
     found = []
-    for item in words(name, default):
+    for item in comma_separated(name, default):
         try:
             found.append(ip_network(item, strict=False))
         except ValueError:
@@ -158,7 +158,7 @@ def networks(name: str, default: str) -> list[IPv4Network | IPv6Network]:
 
 def urls(name: str, default: str, *, schemes: tuple[str, ...]) -> list[str]:
     """Return a comma-separated list of at least one URL with one of ``schemes``."""
-    found = [_checked_url(name, item, schemes=schemes) for item in words(name, default)]
+    found = [_checked_url(name, item, schemes=schemes) for item in comma_separated(name, default)]
     if not found:
         raise ImproperlyConfigured(f"{name} must name at least one URL.")
     return found

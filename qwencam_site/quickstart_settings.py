@@ -23,7 +23,7 @@ def settings_file(data_dir: str | Path) -> Path:
     return Path(data_dir) / "run" / "settings.json"
 
 
-def keep(root: Path, *, data_dir: Path, environment: MutableMapping[str, str]) -> None:
+def save(root: Path, *, data_dir: Path, environment: MutableMapping[str, str]) -> None:
     """Write every setting that ``env.example`` names and the environment has."""
     kept = {name: environment[name] for name in _names(root) if environment.get(name)}
     file = settings_file(data_dir)
@@ -34,8 +34,8 @@ def keep(root: Path, *, data_dir: Path, environment: MutableMapping[str, str]) -
     partial.replace(file)
 
 
-def adopt(root: Path, *, environment: MutableMapping[str, str]) -> None:
-    """Take the kept settings into an environment that names no secret key, what it says winning."""
+def load_missing(root: Path, *, environment: MutableMapping[str, str]) -> None:
+    """Add the kept settings to an environment without a secret key; what it has already wins."""
     if environment.get(_KEY) or environment.get(f"{_KEY}_FILE") or _configured(root / ".env"):
         return
     file = settings_file(environment.get("DATA_DIR") or root / "var")
@@ -51,7 +51,7 @@ def adopt(root: Path, *, environment: MutableMapping[str, str]) -> None:
             environment.setdefault(name, value)
 
 
-def looked_in_vain(*, environment: Mapping[str, str]) -> str:
+def not_found_hint(*, environment: Mapping[str, str]) -> str:
     """Return a sentence on the folder that was named and has no settings; empty otherwise."""
     folder = environment.get("DATA_DIR")
     if not folder or environment.get(_KEY) or environment.get(f"{_KEY}_FILE"):
@@ -74,4 +74,4 @@ def _configured(dotenv: Path) -> bool:
 
 
 if __name__ == "__main__":
-    keep(Path.cwd(), data_dir=Path(os.environ["DATA_DIR"]), environment=os.environ)
+    save(Path.cwd(), data_dir=Path(os.environ["DATA_DIR"]), environment=os.environ)

@@ -99,8 +99,8 @@ if JWT_SECRET_KEY == SECRET_KEY:
     raise ImproperlyConfigured("JWT_SECRET_KEY must differ from DJANGO_SECRET_KEY.")
 DEBUG = False
 DEMO_SCENE = environment.flag("DEMO_SCENE", default=False)
-ALLOWED_HOSTS = environment.words("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
-CSRF_TRUSTED_ORIGINS = environment.words("CSRF_TRUSTED_ORIGINS", "")
+ALLOWED_HOSTS = environment.comma_separated("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+CSRF_TRUSTED_ORIGINS = environment.comma_separated("CSRF_TRUSTED_ORIGINS", "")
 HTTPS_ENABLED = environment.flag("HTTPS_ENABLED", default=False)
 LOCAL_AUTHORITY_CERT = environment.text("LOCAL_AUTHORITY_CERT", "")
 METRICS_ALLOW = environment.networks("METRICS_ALLOW", "127.0.0.1,::1")
@@ -132,7 +132,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
-    "qwencam_site.caching.NothingStored",
+    "qwencam_site.caching.NoStoreMiddleware",
     "qwencam_site.uploads.UploadsForbidden",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -254,15 +254,15 @@ AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_DISABLE_ACCESS_LOG = True
 AXES_VERBOSE = False
 SILENCED_SYSTEM_CHECKS = [
-    # The middleware would replace our replies to those locked out: apps.accounts.logins tells them.
+    # axes' middleware is left out: it would replace the reply that apps.accounts.logins makes.
     "axes.W002",
-    # HSTS for subdomains and preload commit a whole domain: its owner says so, not we.
+    # HSTS for subdomains and preload commit a whole domain: a choice of its owner, not a default.
     "security.W005",
     "security.W021",
 ]
 PASSWORD_RESET_TIMEOUT = MAIL_LINK_HOURS * 3600
 SESSION_ENGINE = "apps.accounts.login_sessions"
-# A login ends with the browser, unless "remember me" says otherwise.
+# A login ends with the browser, unless "remember me" was chosen.
 SESSION_EXPIRE_AT_BROWSER_CLOSE = True
 SESSION_COOKIE_AGE = LOGIN_REMEMBER_DAYS * 86_400
 LOGIN_URL = "login"

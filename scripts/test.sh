@@ -17,6 +17,8 @@ case ${1:-} in
         ;;
 esac
 export DATA_DIR=$PWD/var
+# Where it is forbidden, each of hundreds of processes compiles all that it imports of ours.
+unset PYTHONDONTWRITEBYTECODE
 LOG_DIR=$DATA_DIR/logs
 BACKGROUND=
 trap '[[ -z $BACKGROUND ]] || kill "$BACKGROUND" 2>/dev/null' EXIT

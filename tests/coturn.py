@@ -11,7 +11,7 @@ from pathlib import Path
 
 import ifaddr
 
-from apps.streaming.relays import RelayFailed, ask_stun
+from apps.streaming.ice_server_probe import ProbeFailed, probe_stun
 from tests.ports import free_port
 from tests.site_certificate import SITE, self_signed
 from tests.stack import ROOT
@@ -81,8 +81,8 @@ def _wait_for(place: str, process: subprocess.Popen[bytes], *, log: Path) -> Non
     deadline = time.monotonic() + 30
     while True:
         try:
-            asyncio.run(ask_stun(f"stun:{place}", patience=0.5))
+            asyncio.run(probe_stun(f"stun:{place}", timeout=0.5))
             return
-        except RelayFailed:
+        except ProbeFailed:
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()

@@ -13,9 +13,9 @@ FOR_SUPERUSERS = ("is_superuser", "user_permissions")
 
 
 class PeopleAdmin(UserAdmin):  # type: ignore[type-arg]  # generic in the stubs only
-    """Accounts. Who is no superuser makes none, and leaves those there are alone.
+    """Accounts. Only a superuser may make, change or delete a superuser.
 
-    Else whoever may change accounts could make themselves one.
+    Otherwise everybody with the permission to change accounts could become one.
     """
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:

@@ -1,7 +1,7 @@
-"""A browser's login: from the password to whatever ends it, under an id of its own.
+"""The id of a browser's login, which camera sessions are recorded under, to end with the login.
 
-The id outlives a change of the cookie (as after a change of the password) and is no secret: it
-opens nothing. What is opened by a login's cookie is kept under it, so that it ends with the login.
+Not the cookie's session key: Django gives the cookie another at each change of the password, while
+the login goes on. The id is no secret, for nobody gets in with it.
 """
 
 from typing import Any
@@ -24,22 +24,22 @@ def login_id(request: HttpRequest) -> str:
     """
     if not request.user.is_authenticated:
         return ""
-    return _named(request.session)
+    return _ensure_login_id(request.session)
 
 
-def hold_login(session_key: str | None) -> bool:
-    """Keeps a login from ending before the transaction does. False: it has ended already."""
+def lock_login(session_key: str | None) -> bool:
+    """Locks the login's row, so that it can't end before the transaction. False: it has ended."""
     row = Session.objects.select_for_update().filter(session_key=session_key)
     return row.values_list("pk").first() is not None
 
 
-@receiver(user_logged_in, dispatch_uid="accounts.name_login")
-def name_login(*, request: HttpRequest, **_: Any) -> None:
-    """At once rather than at first use, which two requests may make at the same time."""
+@receiver(user_logged_in, dispatch_uid="accounts.assign_login_id")
+def assign_login_id(*, request: HttpRequest, **_: Any) -> None:
+    """Assigns the id at the login: at first use two requests at once would assign two."""
     # A program that sent a password has no login in the cookie's sense.
     if SESSION_KEY in request.session:
-        _named(request.session)
+        _ensure_login_id(request.session)
 
 
-def _named(session: SessionBase) -> str:
+def _ensure_login_id(session: SessionBase) -> str:
     return str(session.setdefault(LOGIN_ID, uuid4().hex))

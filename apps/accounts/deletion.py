@@ -1,4 +1,4 @@
-"""The end of an account. What belongs to it elsewhere is ended by receivers of `pre_delete`."""
+"""Deleting an account. Other packages end what belongs to it when they get `pre_delete`."""
 
 from typing import Any
 
@@ -15,8 +15,8 @@ def delete_account(user: User, *, address: str | None) -> None:
     user.delete()
 
 
-@receiver(post_delete, sender=User, dispatch_uid="accounts.tell_of_deletion")
-def tell_of_deletion(*, instance: User, **_: Any) -> None:
-    """However the user was deleted: on the page, in the admin, from a shell."""
+@receiver(post_delete, sender=User, dispatch_uid="accounts.announce_deletion")
+def announce_deletion(*, instance: User, **_: Any) -> None:
+    """A receiver, so that it is announced from wherever: the page, the admin, a shell."""
     username = instance.get_username()
     announce(AccountChange.DELETED, username=username, address=instance.deleted_from)

@@ -15,7 +15,7 @@ from django.core.exceptions import ValidationError
 from django.core.mail import EmailMessage
 from django.http import HttpRequest
 
-from apps.accounts.letters import letter
+from apps.accounts.emails import compose_email
 from apps.accounts.logins import LoginRefused, log_in
 from apps.accounts.models import User
 
@@ -39,7 +39,7 @@ PASSWORD_HELP = "At least 8 characters; not a common word, nor numbers alone."  
 
 
 class LoginForm(AuthenticationForm):
-    """Username and password; tells a wrong one from nothing else."""
+    """Username and password; a refusal does not disclose which of them was wrong."""
 
     remember = forms.BooleanField(label="Remember me on this device", required=False)
 
@@ -79,7 +79,7 @@ class StaffLoginForm(LoginForm, AdminAuthenticationForm):
 
 
 class NewPasswordForm(forms.Form):
-    """A password, once: a password manager or a look at it is better than typing it twice."""
+    """A new password, asked for once: a password manager fills it in, or the user can show it."""
 
     password = forms.CharField(
         strip=False,
@@ -175,13 +175,13 @@ class ResetPasswordForm(SetPassword):
 
 
 class ForgottenPasswordForm(PasswordResetForm):
-    """An e-mail address; `letters` are the mails to those who have it, perhaps none."""
+    """An e-mail address; `emails` are for the accounts that have it, perhaps none."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["email"].label = "E-mail address"
         self.fields["email"].widget.attrs.update(MAIL_ADDRESS)
-        self.letters: list[EmailMessage] = []
+        self.emails: list[EmailMessage] = []
 
     def send_mail(
         self,
@@ -192,8 +192,8 @@ class ForgottenPasswordForm(PasswordResetForm):
         to_email: str,
         html_email_template_name: str | None = None,
     ) -> None:
-        """Writes the mail; the view sends it."""
-        self.letters.append(letter("password_reset", to=to_email, context=context))
+        """Composes the e-mail only: the view sends it after its reply."""
+        self.emails.append(compose_email("password_reset", to=to_email, context=context))
 
 
 class ProfileForm(UserForm):

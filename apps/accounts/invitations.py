@@ -53,7 +53,7 @@ def invitation_url(base_url: str, token: str) -> str:
     return base_url.rstrip("/") + reverse("invitation", args=[token])
 
 
-def open_invitation(token: str) -> Invitation | None:
+def find_open_invitation(token: str) -> Invitation | None:
     """The invitation of that token, None unless it may still be used."""
     invitation = Invitation.objects.filter(token_hash=_hash(token)).first()
     if invitation is None or not invitation.is_open(now=timezone.now()):
@@ -71,16 +71,18 @@ def accept_invitation(
     """
     try:
         with transaction.atomic():
-            user = _joined(token, username=username, password=password, email=email)
+            user = _create_invited_user(token, username=username, password=password, email=email)
     except IntegrityError as error:
         raise _username_taken() from error
     announce(AccountChange.JOINED, username=username, actor=user, address=address)
     return user
 
 
-def _joined(token: str, *, username: str, password: str, email: str) -> User:
+def _create_invited_user(token: str, *, username: str, password: str, email: str) -> User:
     now = timezone.now()
     unused = Invitation.objects.filter(token_hash=_hash(token), used_at=None, expires_at__gt=now)
+    # Claimed by the row count: of two who use the same link at once, one finds it used. Whatever
+    # fails below undoes the claim, so the link stays good.
     if not unused.update(used_at=now):
         detail = "This invitation is not valid, or no longer."
         raise Refusal(ErrorCode.INVITATION_INVALID, detail)

@@ -17,7 +17,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 USERNAME_LEEWAY = 5
-MAX_USERNAME_CHARS = 255
+MAX_USERNAME_CHARS = 255  # The length of axes' column; PostgreSQL refuses a longer text.
 
 
 class LoginFailures(AxesDatabaseHandler):  # type: ignore[misc]  # axes has no types

@@ -1,28 +1,29 @@
-"""Where logins are kept (SESSION_ENGINE): in the database, and none ends unnoticed."""
+"""Django's sessions in the database (SESSION_ENGINE), with a signal when a login ends."""
 
 from django.contrib.sessions.backends.db import SessionStore as DatabaseSessions
 from django.db import transaction
 
-from apps.accounts.browser_logins import LOGIN_ID, hold_login
+from apps.accounts.browser_logins import LOGIN_ID, lock_login
 from apps.accounts.signals import login_ended
 
 
 class SessionStore(DatabaseSessions):
-    """Django flushes a login however it ends: by logging out on the site or in the admin, by
-    another user's login over it, or because its password was changed elsewhere.
+    """Sends `login_ended` in `flush`, which Django calls however a login ends.
 
-    The name of the class is part of what signs the stored data: under another name all would be
-    signed out.
+    Be it by logging out on the site or in the admin, by another user's login in the same browser,
+    or because the password was changed elsewhere. The class's name is in the salt that the stored
+    data is signed with: renaming it would sign everybody out.
     """
 
     def flush(self) -> None:
-        """Ends the login with all that was opened by it, or, where that fails, neither."""
+        """Ends the login and all that was opened by it, in one transaction: both or neither."""
         ended = self.get(LOGIN_ID)
         if not ended:
             super().flush()
             return
         with transaction.atomic():
-            # First of all, so that whoever is opening something by this login is done, or too late.
-            hold_login(self.session_key)
+            # Locked first: a session that is being opened by this login is then either there, to be
+            # ended by the signal, or refused, for the row is gone.
+            lock_login(self.session_key)
             login_ended.send(sender=SessionStore, login_id=ended)
             super().flush()

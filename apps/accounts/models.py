@@ -10,7 +10,7 @@ from django.utils import timezone
 
 
 class AnswerLanguage(models.TextChoices):
-    """The language the model answers in: its English name, which the model is told."""
+    """The language the model answers in: its English name, as it stands in the prompt."""
 
     OF_THE_QUESTION = "", "The language of the question"
     ARABIC = "Arabic", "العربية · Arabic"
@@ -39,7 +39,7 @@ class AnswerLength(models.TextChoices):
 
 
 class Users(UserManager["User"]):
-    """Finds a user who writes an e-mail address with other capitals than at the registration."""
+    """Finds a user whose e-mail address is typed with other capitals than at the registration."""
 
     use_in_migrations = False
 

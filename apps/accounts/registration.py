@@ -1,7 +1,7 @@
 """Registration: an account for an e-mail address, inactive until the mailed link is used.
 
-The address is also the username, so that no reply needs to tell which usernames exist: whether
-an address has an account is told to its mailbox alone.
+The address is also the username, so that no reply discloses which usernames exist: whether
+an address has an account is written to its mailbox alone.
 """
 
 from django.contrib.auth.hashers import make_password
@@ -72,7 +72,7 @@ def _awaiting(username: str, *, password: str) -> User | None:
         return User.objects.create_user(
             username, email=username, password=password, is_active=False, awaits_confirmation=True
         )
-    # The same work for an account that is left alone, so that the time tells nothing.
+    # Hashed also for an account that is left alone: a quicker reply would disclose that it exists.
     hashed = make_password(password)
     if not user.awaits_confirmation:
         return None

@@ -1,8 +1,12 @@
-"""What this package tells the ones above it.
+"""The signals of this package, for the packages above it, which it must not import.
 
 `account_changed` is sent after the commit with `change: AccountChange`, `username: str` (whose
 account), `actor: User | None` (who did it; None for a shell or a visitor) and
 `address: str | None`.
+
+`login_ended` is sent in the transaction that ends a browser's login, with `login_id: str`;
+`other_logins_ended` in that of a password change, with `user: User` and `kept: str`, the id of the
+one login that goes on. What a receiver raises undoes the transaction.
 """
 
 from enum import StrEnum

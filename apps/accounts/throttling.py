@@ -37,8 +37,10 @@ class HourlyLimit:
         return allowed
 
     def _count(self, key: str) -> int:
+        # Hashed: Redis is to hold no e-mail address.
         digest = sha256(key.lower().encode("utf-8", "surrogatepass")).hexdigest()
         name = f"hourly:{self.kind}:{digest}"
+        # Only the first sets the expiry, and `incr` leaves it: the hour ends in any case.
         if cache.add(name, 1, HOUR_SECONDS):
             return 1
         try:

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from apps.accounts.views import joining, logins, passwords, profile
+from apps.accounts.views import logins, passwords, profile, sign_up
 
 urlpatterns = [
     path("login", logins.Login.as_view(), name="login"),
@@ -17,12 +17,12 @@ urlpatterns = [
         passwords.ResetPassword.as_view(),
         name="password-reset-confirm",
     ),
-    path("register", joining.Register.as_view(), name="register"),
-    path("register/sent", joining.RegisterSent.as_view(), name="register-sent"),
+    path("register", sign_up.Register.as_view(), name="register"),
+    path("register/sent", sign_up.RegisterSent.as_view(), name="register-sent"),
     path(
         "register/confirm/<user_key>/<token>",
-        joining.ConfirmRegistration.as_view(),
+        sign_up.ConfirmRegistration.as_view(),
         name="register-confirm",
     ),
-    path("invitation/<token>", joining.AcceptInvitation.as_view(), name="invitation"),
+    path("invitation/<token>", sign_up.AcceptInvitation.as_view(), name="invitation"),
 ]

@@ -33,6 +33,7 @@ from apps.contract import ErrorCode, Refusal
 
 LOGIN_HEADER = "X-QwenCam-Login"
 TOUCH_AFTER = timedelta(seconds=15)
+"""A session used more recently is not written to the database again."""
 
 
 class CameraSessionAuthentication(BaseAuthentication):
@@ -56,14 +57,14 @@ class CameraSessionAuthentication(BaseAuthentication):
 class LoginCookie(SessionAuthentication):
     """The browser's login, with CSRF checked. A refusal is 401 rather than 403.
 
-    A page says in `LOGIN_HEADER` under which login it was loaded, so that what was said under one
-    login is never continued under another.
+    A page sends in `LOGIN_HEADER` the id of the login that it was loaded under, so that a
+    conversation begun under one login never goes on under another's.
     """
 
     def authenticate(self, request: Request) -> Any:
         loaded_under = request.headers.get(LOGIN_HEADER)
         present = login_id(request._request)
-        # Where nobody may be anonymous, somebody signed out is asked to sign in.
+        # Signed out where a login is required: the view's 401 says more than this 409 would.
         matters = bool(present) or not settings.REQUIRE_AUTH
         if loaded_under is not None and matters and loaded_under != present:
             detail = "The login has changed since this page was loaded. Load it anew."
@@ -74,8 +75,11 @@ class LoginCookie(SessionAuthentication):
         return "Bearer"
 
 
-class Nobody(BaseAuthentication):
-    """Takes no notice of who asks, so that a refusal in the view is 401 rather than 403."""
+class NoAuthentication(BaseAuthentication):
+    """Authenticates nobody, for views that check a token in the body.
+
+    Without any class the REST framework would answer their refusals with 403 instead of 401.
+    """
 
     def authenticate(self, request: Request) -> None:
         return None

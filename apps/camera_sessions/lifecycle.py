@@ -1,4 +1,4 @@
-"""The life of a camera session: open, touch, count, end, expire.
+"""The life of a camera session: open, touch, count, end, expire, purge.
 
 A session is *live* until it is ended or has been idle for `idle_seconds`; only live sessions
 take a place. A live session whose socket has closed, or of which nothing was seen for
@@ -8,14 +8,14 @@ abandoned longest gives up its place to the newcomer, so nobody is told "too man
 account of pages that are gone.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import F
 from django.utils import timezone
 
 from apps.accounts.models import User
@@ -23,6 +23,7 @@ from apps.camera_sessions.metrics import SESSIONS_ENDED, SESSIONS_OPENED, SESSIO
 from apps.camera_sessions.models import (
     MAX_NOTE_CHARS,
     CameraSession,
+    CameraSessionQuerySet,
     EndReason,
     new_refresh_id,
     presence_end,
@@ -31,7 +32,8 @@ from apps.camera_sessions.signals import Ending, session_ended
 from apps.contract import ErrorCode, Refusal
 
 EXPIRY_BATCH = 500
-_OPENING_LOCK = 0x5177656E  # any constant that all processes share: "Qwen"
+"""Sessions that one call ends at most, so that a task stays short; the next call ends the rest."""
+_OPENING_LOCK = 0x5177656E  # PostgreSQL's advisory locks have numbers: this one is "Qwen" in ASCII.
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,9 +66,9 @@ def open_session(
     try:
         _check_accepting(limits)
         with transaction.atomic():
-            _wait_for_turn()
+            _lock_opening()
             session = CameraSession.objects.create(user=user, address=address, login_id=login_id)
-            _find_place(session, limits=limits)
+            _check_limits(session, limits=limits)
     except Refusal as refusal:
         SESSIONS_REFUSED.labels(refusal.code).inc()
         raise
@@ -76,56 +78,31 @@ def open_session(
 
 def live_session(session_id: UUID, *, idle_seconds: float) -> CameraSession | None:
     """The live session of that id with its user loaded, or None."""
-    live = _live(timezone.now(), idle_seconds=idle_seconds)
-    return live.filter(_owner_is_welcome(), pk=session_id).select_related("user").first()
-
-
-def live_sessions_of(user: User, *, idle_seconds: float) -> QuerySet[CameraSession]:
-    """The user's live sessions, the newest first."""
-    return _live(timezone.now(), idle_seconds=idle_seconds).filter(user=user)
+    live = CameraSession.objects.live(now=timezone.now(), idle_seconds=idle_seconds)
+    return live.of_active_users().filter(pk=session_id).select_related("user").first()
 
 
 def count_live(*, idle_seconds: float) -> int:
     """How many sessions are live."""
-    return _live(timezone.now(), idle_seconds=idle_seconds).count()
-
-
-def end_sessions_of(
-    user: User, *, reason: EndReason, note: str = "", actor: User | None = None
-) -> int:
-    """Ends all sessions of the user that have not ended. Returns how many."""
-    return _end_all(CameraSession.objects.filter(user=user), reason=reason, note=note, actor=actor)
-
-
-def end_sessions_of_login(login_id: str) -> int:
-    """Ends all sessions that this login of a browser has opened. Returns how many."""
-    if not login_id:
-        return 0
-    return _end_all(CameraSession.objects.filter(login_id=login_id), reason=EndReason.SIGNED_OUT)
-
-
-def end_sessions_of_other_logins(user: User, *, kept: str) -> int:
-    """Ends all that the user's logins have opened but the login `kept`. Returns how many."""
-    by_login = CameraSession.objects.filter(user=user).exclude(login_id__in=("", kept))
-    return _end_all(by_login, reason=EndReason.SIGNED_OUT)
+    return CameraSession.objects.live(now=timezone.now(), idle_seconds=idle_seconds).count()
 
 
 def touch(session_id: UUID, *, idle_seconds: float) -> bool:
     """Notes that the session is in use. False: it is over (ended, idle, its user disabled)."""
     now = timezone.now()
-    live = _live(now, idle_seconds=idle_seconds)
-    mine = live.filter(_owner_is_welcome(), pk=session_id)
-    return mine.update(last_active_at=now, present_until=presence_end()) > 0
+    live = CameraSession.objects.live(now=now, idle_seconds=idle_seconds)
+    usable = live.of_active_users().filter(pk=session_id)
+    return usable.update(last_active_at=now, present_until=presence_end()) > 0
 
 
 def note_seen(session_id: UUID) -> bool:
-    """Notes that somebody is there, though not active. False: ended, or its user disabled."""
-    unended = CameraSession.objects.filter(_owner_is_welcome(), pk=session_id, ended_at=None)
+    """Notes that its socket is open, which is no use of it. False: ended, or its user disabled."""
+    unended = CameraSession.objects.unended().of_active_users().filter(pk=session_id)
     return unended.update(present_until=presence_end()) > 0
 
 
 def note_gone(session_id: UUID) -> None:
-    """Notes that the session's socket has closed: whoever needs its place may have it."""
+    """Notes that the session's socket has closed: a newcomer may take its place from now on."""
     CameraSession.objects.filter(pk=session_id).update(present_until=timezone.now())
 
 
@@ -148,9 +125,10 @@ def rotate_refresh(session: CameraSession, *, spent: str, idle_seconds: float) -
     the same token exactly one gets True.
     """
     fresh = new_refresh_id()
-    now = timezone.now()
-    live = _live(now, idle_seconds=idle_seconds).filter(pk=session.pk, refresh_id=spent)
-    if not live.update(refresh_id=fresh, present_until=presence_end()):
+    live = CameraSession.objects.live(now=timezone.now(), idle_seconds=idle_seconds)
+    # Compare and set in one UPDATE: of two callers with the same token one finds no row.
+    current = live.filter(pk=session.pk, refresh_id=spent)
+    if not current.update(refresh_id=fresh, present_until=presence_end()):
         return False
     session.refresh_id = fresh
     return True
@@ -169,29 +147,55 @@ def end_session(
     return _end(CameraSession.objects.filter(pk=session_id), ending)
 
 
-def expire_idle(now: datetime, *, idle_seconds: float) -> int:
-    """Ends the sessions idle at `now`, `EXPIRY_BATCH` at most. Returns how many."""
-    idle = CameraSession.objects.filter(
-        ended_at__isnull=True, last_active_at__lte=now - timedelta(seconds=idle_seconds)
-    )
-    ids: Iterable[UUID] = list(idle.values_list("pk", flat=True)[:EXPIRY_BATCH])
-    endings = (Ending(session_id=pk, reason=EndReason.IDLE) for pk in ids)
-    return sum(_end(idle.filter(pk=ending.session_id), ending) for ending in endings)
-
-
-def _end_all(
-    sessions: QuerySet[CameraSession],
+def end_sessions(
+    sessions: CameraSessionQuerySet,
     *,
     reason: EndReason,
     note: str = "",
     actor: User | None = None,
-) -> int:
-    ids = list(sessions.filter(ended_at=None).values_list("pk", flat=True))
-    return sum(end_session(pk, reason=reason, note=note, actor=actor) for pk in ids)
+    after_each: Callable[[], None] = lambda: None,
+) -> list[UUID]:
+    """Ends those of `sessions` that have not ended, one by one, as `end_session` does.
+
+    Args:
+        after_each: called after each, for showing progress.
+
+    Returns:
+        The ids of those that this call ended: somebody else may end one meanwhile.
+    """
+    ended = []
+    for pk in list(sessions.unended().values_list("pk", flat=True)):
+        if end_session(pk, reason=reason, note=note, actor=actor):
+            ended.append(pk)
+        after_each()
+    return ended
 
 
-def _end(candidates: QuerySet[CameraSession], ending: Ending) -> bool:
-    unended = candidates.filter(ended_at__isnull=True)
+def expire_idle(now: datetime, *, idle_seconds: float) -> int:
+    """Ends the sessions idle at `now`, `EXPIRY_BATCH` at most. Returns how many."""
+    idle = CameraSession.objects.idle(now=now, idle_seconds=idle_seconds)
+    ids = list(idle.values_list("pk", flat=True)[:EXPIRY_BATCH])
+    endings = (Ending(session_id=pk, reason=EndReason.IDLE) for pk in ids)
+    # Each asks again whether it is idle: it may have been used since the ids were read.
+    return sum(_end(idle.filter(pk=ending.session_id), ending) for ending in endings)
+
+
+def purge_ended(before: datetime, *, at_most: int) -> int:
+    """Deletes up to `at_most` records of sessions that ended before that moment.
+
+    Returns how many: zero when none is left.
+    """
+    # Unordered, for the newest-first default would sort all of them for each batch.
+    old = CameraSession.objects.purgeable(before=before).order_by()
+    deleted, _ = CameraSession.objects.filter(
+        pk__in=list(old.values_list("pk", flat=True)[:at_most])
+    ).delete()
+    return deleted
+
+
+def _end(candidates: CameraSessionQuerySet, ending: Ending) -> bool:
+    # The update's row count says who ended it: of two callers at once one finds it ended.
+    unended = candidates.unended()
     if not unended.update(ended_at=timezone.now(), end_reason=ending.reason, end_note=ending.note):
         return False
     transaction.on_commit(partial(_announce_end, ending))
@@ -200,23 +204,15 @@ def _end(candidates: QuerySet[CameraSession], ending: Ending) -> bool:
 
 def _announce_end(ending: Ending) -> None:
     SESSIONS_ENDED.labels(ending.reason.value).inc()
+    # Robust: a receiver that fails must not keep the others from hearing of it.
     session_ended.send_robust(sender=CameraSession, ending=ending)
 
 
-def _live(now: datetime, *, idle_seconds: float) -> QuerySet[CameraSession]:
-    return CameraSession.objects.filter(
-        ended_at__isnull=True, last_active_at__gt=now - timedelta(seconds=idle_seconds)
-    )
+def _lock_opening() -> None:
+    """Holds a lock until the transaction ends, so that one opener at a time inserts and counts.
 
-
-def _owner_is_welcome() -> Q:
-    return Q(user__isnull=True) | Q(user__is_active=True)
-
-
-def _wait_for_turn() -> None:
-    """Lets one opener at a time count and insert.
-
-    SQLite needs nothing: the insert that follows takes its one write lock.
+    Else two at once would each count without the other, and both pass the last place. SQLite needs
+    nothing: the insert that follows takes its one write lock.
     """
     if connection.vendor != "postgresql":
         return
@@ -230,10 +226,15 @@ def _check_accepting(limits: SessionLimits) -> None:
         raise Refusal(ErrorCode.DRAINING, detail)
 
 
-def _find_place(session: CameraSession, *, limits: SessionLimits) -> None:
-    """Raises a `Refusal` unless `session`, already inserted, fits or can be made to fit."""
-    others = _live(session.started_at, idle_seconds=limits.idle_seconds).exclude(pk=session.pk)
-    own = others.filter(user=session.user_id) if session.user_id else others.none()
+def _check_limits(session: CameraSession, *, limits: SessionLimits) -> None:
+    """Raises a `Refusal` unless `session`, already inserted, is within all limits.
+
+    Abandoned sessions give up their places to it where that is enough; a refusal by a later limit
+    undoes that with the transaction.
+    """
+    live = CameraSession.objects.live(now=session.started_at, idle_seconds=limits.idle_seconds)
+    others = live.exclude(pk=session.pk)
+    own = others.of(session.user) if session.user else others.none()
     if not _make_room(own, limits.max_sessions_per_user, session):
         raise Refusal(
             ErrorCode.USER_SESSION_LIMIT,
@@ -252,15 +253,16 @@ def _find_place(session: CameraSession, *, limits: SessionLimits) -> None:
 
 
 def _from_same_address(
-    session: CameraSession, others: QuerySet[CameraSession]
-) -> QuerySet[CameraSession]:
+    session: CameraSession, others: CameraSessionQuerySet
+) -> CameraSessionQuerySet:
     """The other anonymous sessions of an anonymous session's address."""
     if session.user_id or session.address is None:
         return others.none()
     return others.filter(user=None, address=session.address)
 
 
-def _make_room(others: QuerySet[CameraSession], places: int, session: CameraSession) -> bool:
+def _make_room(others: CameraSessionQuerySet, places: int, session: CameraSession) -> bool:
+    """Ends as many abandoned ones of `others` as `session` needs; False, and none, if too few."""
     surplus = others.count() + 1 - places
     if surplus <= 0:
         return True

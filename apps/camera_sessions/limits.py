@@ -1,11 +1,11 @@
-"""The limits a client is told."""
+"""The limits that a client gets to know, so that it need not run into them."""
 
 from django.conf import settings
 
 from apps.live_settings.current import current
 
 
-def told_limits() -> dict[str, float]:
+def client_limits() -> dict[str, float]:
     """Characters, bytes, seconds, pixels, times per second or minute: the names say which."""
     live = current()
     return {

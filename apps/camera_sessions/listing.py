@@ -8,20 +8,19 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
-from apps.accounts.models import User
 from apps.camera_sessions.models import CameraSession
 
 State = Literal["live", "abandoned", "idle", "ended"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class SessionLine:
+class SessionSummary:
     """One session at one moment.
 
     Attributes:
         user: a user name, None for an anonymous visitor.
         idle_seconds: since its last use; of an ended one, until its end.
-        state: `abandoned` is live with nobody there; `idle` is over without having been told.
+        state: `abandoned` is live with nobody there; `idle` is over, its end not yet recorded.
         end_reason, end_note: empty unless ended.
     """
 
@@ -38,24 +37,12 @@ class SessionLine:
     end_note: str
 
 
-def unended(
-    *, user: User | None = None, idle_since: datetime | None = None
-) -> QuerySet[CameraSession]:
-    """The sessions that have not ended: all, of `user` only, or unused since that moment only."""
-    sessions = CameraSession.objects.filter(ended_at=None)
-    if user is not None:
-        sessions = sessions.filter(user=user)
-    if idle_since is not None:
-        sessions = sessions.filter(last_active_at__lte=idle_since)
-    return sessions
-
-
-def lines(
+def summarize(
     sessions: QuerySet[CameraSession], *, now: datetime, idle_seconds: float
-) -> Iterable[SessionLine]:
-    """A line for each of `sessions`, in their order."""
+) -> Iterable[SessionSummary]:
+    """A summary of each of `sessions`, in their order."""
     for session in sessions.select_related("user"):
-        yield SessionLine(
+        yield SessionSummary(
             id=session.pk,
             user=session.user.get_username() if session.user else None,
             address=session.address,

@@ -2,10 +2,13 @@
 
 import uuid
 from datetime import datetime, timedelta
+from typing import Self
 
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
+
+from apps.accounts.models import User
 
 
 def new_refresh_id() -> str:
@@ -14,10 +17,11 @@ def new_refresh_id() -> str:
 
 MAX_NOTE_CHARS = 200
 PRESENCE = timedelta(seconds=60)
+"""Several times what an open socket lets pass between two notes: a late one costs no place."""
 
 
 def presence_end() -> datetime:
-    """Until when somebody who was seen just now is taken to be there."""
+    """Until when a session that was seen just now counts as present."""
     return timezone.now() + PRESENCE
 
 
@@ -29,6 +33,43 @@ class EndReason(models.TextChoices):
     REPLACED = "replaced", "abandoned, and its place was needed"
     OPERATOR = "operator", "ended by an operator"
     SIGNED_OUT = "signed_out", "its user signed out"
+
+
+class CameraSessionQuerySet(models.QuerySet["CameraSession"]):
+    """The conditions on camera sessions, each in one place; they can be chained."""
+
+    def unended(self) -> Self:
+        """Those whose end is not recorded: the live ones, and idle ones not expired yet."""
+        return self.filter(ended_at=None)
+
+    def live(self, *, now: datetime, idle_seconds: float) -> Self:
+        """Those that may be used: not ended, and used less than `idle_seconds` before `now`."""
+        return self.unended().filter(last_active_at__gt=now - timedelta(seconds=idle_seconds))
+
+    def idle(self, *, now: datetime, idle_seconds: float) -> Self:
+        """Those that have not ended and are not live: to be expired."""
+        return self.unended().filter(last_active_at__lte=now - timedelta(seconds=idle_seconds))
+
+    def of(self, user: User) -> Self:
+        """Those of one user."""
+        return self.filter(user=user)
+
+    def of_active_users(self) -> Self:
+        """Those of anonymous visitors and of users who are not disabled."""
+        return self.filter(models.Q(user=None) | models.Q(user__is_active=True))
+
+    def opened_by_login(self, login_id: str) -> Self:
+        """Those that this login of a browser has opened."""
+        # Every session that no login opened has the empty id: an empty one must not match them all.
+        return self.filter(login_id=login_id) if login_id else self.none()
+
+    def opened_by_other_logins(self, *, than: str) -> Self:
+        """Those that browsers' logins have opened, except the login `than`."""
+        return self.exclude(login_id__in=("", than))
+
+    def purgeable(self, *, before: datetime) -> Self:
+        """Those that ended before that moment; one that has not ended never is."""
+        return self.filter(ended_at__lt=before)
 
 
 class CameraSession(models.Model):
@@ -63,6 +104,8 @@ class CameraSession(models.Model):
     answers = models.PositiveIntegerField(default=0)
     errors = models.PositiveIntegerField(default=0)
     frames = models.PositiveIntegerField(default=0)
+
+    objects = CameraSessionQuerySet.as_manager()
 
     class Meta:
         ordering = ("-started_at",)

@@ -7,12 +7,13 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from apps.accounts.models import User
 from apps.camera_sessions import lifecycle
-from apps.camera_sessions.models import EndReason
+from apps.camera_sessions.models import CameraSession, EndReason
 
 
 @require_safe
@@ -20,8 +21,8 @@ from apps.camera_sessions.models import EndReason
 @login_required
 def own_sessions(request: HttpRequest) -> HttpResponse:
     """The user's live sessions, each with a button that ends it."""
-    sessions = lifecycle.live_sessions_of(
-        _user(request), idle_seconds=settings.SESSION_IDLE_SECONDS
+    sessions = CameraSession.objects.of(_user(request)).live(
+        now=timezone.now(), idle_seconds=settings.SESSION_IDLE_SECONDS
     )
     return render(request, "accounts/sessions.html", {"sessions": sessions})
 
@@ -33,7 +34,7 @@ def end_own_session(request: HttpRequest, session_id: UUID) -> HttpResponse:
 
     One that has just ended by itself is as good as ended here.
     """
-    if not _user(request).camera_sessions.filter(pk=session_id).exists():
+    if not CameraSession.objects.of(_user(request)).filter(pk=session_id).exists():
         raise Http404
     lifecycle.end_session(session_id, reason=EndReason.USER)
     messages.success(request, "The session has ended.")

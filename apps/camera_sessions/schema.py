@@ -1,4 +1,4 @@
-"""How our ways to authenticate are told in the OpenAPI schema. Importing this registers them."""
+"""Our authentication classes in the OpenAPI schema. Importing this registers them."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What this package tells the ones above it.
+"""The signal of this package, for the packages above it, which it must not import.
 
 `session_ended` is sent after the commit with `ending: Ending`, exactly once for each session, in
 the thread that ended it.

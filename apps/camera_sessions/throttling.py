@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 class TokenThrottle(SimpleRateThrottle):
     """By user for those with a login cookie, else by address. The rate is that of "token".
 
-    While nothing can be counted everybody may pass: failed logins are counted in the database.
+    While Redis is away nobody is refused: guessing at passwords is bounded by the database.
     """
 
     scope = "token"

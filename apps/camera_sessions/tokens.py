@@ -18,7 +18,7 @@ from rest_framework_simplejwt.tokens import AccessToken, RefreshToken, Token
 from apps.camera_sessions.models import CameraSession
 from apps.contract import ErrorCode, Refusal
 
-MAX_TOKEN_CHARS = 4096
+MAX_TOKEN_CHARS = 4096  # Many times one of ours: a longer text is refused unread.
 
 
 class SessionAccessToken(AccessToken):

@@ -16,7 +16,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
-from apps.accounts.browser_logins import hold_login, login_id
+from apps.accounts.browser_logins import lock_login, login_id
 from apps.accounts.logins import LoginRefused, client_address, log_in
 from apps.accounts.models import User
 from apps.camera_sessions import lifecycle, tokens
@@ -24,13 +24,13 @@ from apps.camera_sessions.authentication import (
     CameraSessionAuthentication,
     HasCameraSession,
     LoginCookie,
-    Nobody,
+    NoAuthentication,
     live_session_of,
 )
-from apps.camera_sessions.limits import told_limits
+from apps.camera_sessions.limits import client_limits
 from apps.camera_sessions.metrics import TOKENS_ISSUED
 from apps.camera_sessions.models import CameraSession, EndReason
-from apps.camera_sessions.opening import issued, opened, session_limits
+from apps.camera_sessions.opening import issued_tokens_body, opened_session_body, session_limits
 from apps.camera_sessions.parsers import SmallJSONParser
 from apps.camera_sessions.serializers import (
     ApiError,
@@ -69,18 +69,20 @@ class TokenView(APIView):
         },
     )
     def post(self, request: Request) -> Response:
+        # CSRF is checked for the login's cookie only. Without one, another site's page could open
+        # sessions that count for its visitor's address.
         if request.headers.get("Sec-Fetch-Site") == "cross-site":
             raise PermissionDenied("Another site may not open sessions here.")
         user, how = _caller(request)
         session = _opened_for(request, user, by_login=how == "cookie")
         TOKENS_ISSUED.labels(how).inc()
-        return Response(opened(session, socket_base=_socket_base(request)), status=201)
+        return Response(opened_session_body(session, socket_base=_socket_base(request)), status=201)
 
 
 class RefreshView(APIView):
     """Exchanges a refresh token, which is then spent, for a new pair."""
 
-    authentication_classes = (Nobody,)
+    authentication_classes = (NoAuthentication,)
     parser_classes = (SmallJSONParser,)
     throttle_classes = (RefreshThrottle,)
 
@@ -94,7 +96,7 @@ class RefreshView(APIView):
         asked = _valid(RefreshRequest(data=request.data))
         session = _refreshed(asked["refresh"])
         TOKENS_ISSUED.labels("refresh").inc()
-        return Response(issued(session))
+        return Response(issued_tokens_body(session))
 
 
 class SessionView(APIView):
@@ -132,7 +134,7 @@ def _opened_for(request: Request, user: User | None, *, by_login: bool) -> Camer
         return lifecycle.open_session(user, address=address, limits=limits)
     login = login_id(request)
     with transaction.atomic():
-        if not hold_login(request.session.session_key):
+        if not lock_login(request.session.session_key):
             raise NotAuthenticated("You have signed out.")
         return lifecycle.open_session(user, address=address, limits=limits, login_id=login)
 
@@ -174,7 +176,7 @@ def _report(session: CameraSession) -> dict[str, object]:
         "last_active_at": session.last_active_at.isoformat(),
         "expires_in": max(0, round((ends_at - timezone.now()).total_seconds())),
         "user": session.user.get_username() if session.user else None,
-        "limits": told_limits(),
+        "limits": client_limits(),
         "counters": {
             "questions": session.questions,
             "answers": session.answers,

@@ -27,7 +27,7 @@ from apps.frames.types import EncodedFrame
 from apps.streaming.capture import SceneUnchanged
 from apps.streaming.host import MediaHost
 from apps.streaming.peer import PeerSession
-from apps.streaming.types import Wish
+from apps.streaming.types import CapturePurpose
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ def busy_detail(depth: Depth) -> str:
 class Snapshot(Protocol):
     """Takes, filters and encodes the frame of a question."""
 
-    async def __call__(self, peer: PeerSession, *, wish: Wish) -> EncodedFrame:
+    async def __call__(self, peer: PeerSession, *, wish: CapturePurpose) -> EncodedFrame:
         """Raise a `Refusal` when there is no frame to be had, or
         ``SceneUnchanged`` when none is needed."""
 
@@ -123,7 +123,9 @@ class Asking:
     async def _depth(self, limits: AskLimits) -> Depth:
         return await self.questions.depth(older_than=time.time() - limits.stale_seconds)
 
-    async def bring_frame(self, session_id: str, question_id: str, *, wish: Wish = "asked") -> None:
+    async def bring_frame(
+        self, session_id: str, question_id: str, *, wish: CapturePurpose = "asked"
+    ) -> None:
         """Have a frame taken for a question, here or in the process that holds the stream.
 
         A question that came before the stream waits for it. Another process is asked until the
@@ -166,7 +168,7 @@ class Asking:
         await self.fail(session_id, question_id, Refusal(ErrorCode.FRAME_GONE, detail))
 
     async def take_frame(
-        self, peer: PeerSession, session_id: str, question_id: str, *, wish: Wish
+        self, peer: PeerSession, session_id: str, question_id: str, *, wish: CapturePurpose
     ) -> None:
         """Take a frame from the peer connection of this process and queue the question."""
         try:

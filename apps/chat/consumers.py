@@ -21,7 +21,7 @@ from django.db import DatabaseError
 from redis.exceptions import RedisError
 
 from apps.camera_sessions import lifecycle
-from apps.camera_sessions.limits import told_limits
+from apps.camera_sessions.limits import client_limits
 from apps.camera_sessions.models import CameraSession, EndReason
 from apps.chat import metrics, protocol
 from apps.chat.askers import asker_of
@@ -112,7 +112,7 @@ class SessionConsumer(AsyncWebsocketConsumer):
         self._own(self._heartbeat())
         await self._say(
             protocol.Ready(
-                session_id=self.session_id, limits=told_limits(), model=settings.MODEL_NAME
+                session_id=self.session_id, limits=client_limits(), model=settings.MODEL_NAME
             )
         )
         await self._tell_notice()

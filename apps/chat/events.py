@@ -14,7 +14,7 @@ from channels.layers import BaseChannelLayer, get_channel_layer
 from redis.exceptions import RedisError
 
 from apps.chat import metrics
-from apps.streaming.types import StreamState, Wish
+from apps.streaming.types import CapturePurpose, StreamState
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +60,9 @@ class Events:
         await self._send(session_group(session_id), "session.ended", reason=reason, note=note)
         await self._send(media_group(session_id), "session.ended", session_id=session_id)
 
-    async def frame_wanted(self, session_id: str, question_id: str, *, wish: Wish) -> None:
+    async def frame_wanted(
+        self, session_id: str, question_id: str, *, wish: CapturePurpose
+    ) -> None:
         """Whoever holds the session's peer connection: take a frame for this question."""
         group = media_group(session_id)
         await self._send(group, "frame.wanted", session_id=session_id, id=question_id, wish=wish)

@@ -18,7 +18,7 @@ from apps.chat.asking import Asking
 from apps.chat.protocol import Error, LiveText, ServerMessage, store_away
 from apps.chat.questions import NewQuestion, State
 from apps.contract import Refusal
-from apps.streaming.types import Wish
+from apps.streaming.types import CapturePurpose
 
 PAUSE_AFTER_ERROR_SECONDS = 1.0
 RENEWAL_SECONDS = 0.5
@@ -141,7 +141,7 @@ class LiveMode:
             self._leave(self._current)
             await self._asking.questions.drop(self._session_id, self._current)
 
-    def _wish(self) -> Wish:
+    def _wish(self) -> CapturePurpose:
         last = self._last
         if last is None or last.prompt != self._asked:
             return "live"

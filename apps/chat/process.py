@@ -26,7 +26,7 @@ from apps.live_settings.current import REFRESH_SECONDS, current, refresh
 from apps.streaming.capture import snapshot
 from apps.streaming.host import MediaHost
 from apps.streaming.peer import PeerSession
-from apps.streaming.types import Wish
+from apps.streaming.types import CapturePurpose
 
 logger = logging.getLogger(__name__)
 
@@ -129,7 +129,7 @@ def privacy_policy() -> PrivacyPolicy:
     )
 
 
-async def take_snapshot(peer: PeerSession, *, wish: Wish) -> EncodedFrame:
+async def take_snapshot(peer: PeerSession, *, wish: CapturePurpose) -> EncodedFrame:
     """Take a frame with the privacy filters and sizes in force."""
     return await snapshot(
         peer,
@@ -138,7 +138,7 @@ async def take_snapshot(peer: PeerSession, *, wish: Wish) -> EncodedFrame:
         quality=settings.JPEG_QUALITY,
         max_age=settings.FRAME_MAX_AGE_SECONDS,
         timeout=settings.FRAME_WAIT_SECONDS,
-        wish=wish,
+        purpose=wish,
         change_threshold=settings.LIVE_CHANGE_THRESHOLD,
     )
 

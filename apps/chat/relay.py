@@ -18,7 +18,7 @@ from apps.chat.services import Services
 from apps.fleet import presence
 from apps.fleet.process_name import process_name
 from apps.streaming.host import MediaHost
-from apps.streaming.types import StreamState, Wish
+from apps.streaming.types import CapturePurpose, StreamState
 
 logger = logging.getLogger(__name__)
 
@@ -87,7 +87,7 @@ class MediaRelay:
         elif event["type"] == "session.ended":
             self._own(self._host.close(session_id, "The session has ended."))
 
-    async def _take_frame(self, session_id: str, question_id: str, wish: Wish) -> None:
+    async def _take_frame(self, session_id: str, question_id: str, wish: CapturePurpose) -> None:
         peer = self._host.get(session_id)
         name = (session_id, question_id)
         if peer is None or name in self._taking:  # Who waits for the frame asks more than once.

@@ -1,18 +1,15 @@
 """Who may use the console: staff, each as far as their permissions go."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import wraps
 from typing import Any
 
-from django.contrib.auth import get_user
+from django.contrib.auth.decorators import user_passes_test
 from django.contrib.auth.models import AnonymousUser
-from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, JsonResponse
 from django.http.response import HttpResponseBase
 
-from apps.accounts.login_sessions import SessionStore
 from apps.accounts.models import User
 from apps.contract import ErrorCode, Refusal
 
@@ -30,53 +27,25 @@ def permissions_of(user: User) -> list[str]:
     return [action for action in ACTIONS if may(user, action)]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Visitor:
-    """Who watches the console, and what they may do beside that."""
-
-    username: str
-    permissions: list[str]
-
-
-class NotWelcome(Exception):
-    """Nobody is logged in, or somebody who may not look at the console."""
-
-    def __init__(self, *, logged_in: bool) -> None:
-        super().__init__()
-        self.logged_in = logged_in
-
-
-def visitor_of(session_key: str | None) -> Visitor:
-    """Whose login cookie this is, read anew; raises `NotWelcome`."""
-    request = HttpRequest()
-    request.session = SessionStore(session_key)
-    user = get_user(request)
-    if not isinstance(user, User):
-        raise NotWelcome(logged_in=False)
-    if not may(user, "view_console"):
-        raise NotWelcome(logged_in=True)
-    return Visitor(username=user.get_username(), permissions=permissions_of(user))
-
-
 def page(permission: str) -> Callable[[View], View]:
-    """A page for those with `permission`; login first, 403 for others."""
+    """A page for those with `permission`; login first, 403 for others.
 
-    def wrap(view: View) -> View:
-        @wraps(view)
-        def guarded(request: HttpRequest, *args: Any, **options: Any) -> HttpResponseBase:
-            if not request.user.is_authenticated:
-                return redirect_to_login(request.get_full_path())
-            if not may(request.user, permission):
-                raise PermissionDenied
-            return view(request, *args, **options)
+    It is Django's `permission_required`, but for staff only: a group may have other members.
+    """
 
-        return guarded
+    def check(user: User | AnonymousUser) -> bool:
+        if user.is_authenticated and not may(user, permission):
+            raise PermissionDenied
+        return user.is_authenticated
 
-    return wrap
+    return user_passes_test(check)
 
 
 def action(permission: str) -> Callable[[View], View]:
-    """A call of the console's program for those with `permission`; errors are JSON."""
+    """A call of the page's JavaScript, for those with `permission`.
+
+    Refusals are JSON, where Django's decorators redirect to the login page.
+    """
 
     def wrap(view: View) -> View:
         @wraps(view)

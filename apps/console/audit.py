@@ -1,4 +1,4 @@
-"""Writes the audit: hears what the other apps tell and keeps who did what."""
+"""Writes the audit, as the receiver of the other apps' signals."""
 
 import logging
 from typing import Any
@@ -36,7 +36,7 @@ def record(
             detail=_shown(detail, most=500),
             address=address,
         )
-    except Exception as error:  # Also what no database takes: an audit must not stop a login.
+    except Exception as error:  # Whatever it is: an audit that fails must not stop a login.
         AUDIT_FAILED.inc()
         logger.error("An audit entry (%s) could not be written: %s", kind, type(error).__name__)
 
@@ -101,7 +101,7 @@ def on_setting_changed(*, name: str, old: Value, new: Value, actor: User | None,
 
 
 def _shown(text: str, *, most: int = 150) -> str:
-    """A text as given, cut, without control characters: a name that was typed may be anything."""
+    """A text cut to `most` characters, without control characters: a typed name may be anything."""
     return "".join(sign for sign in text if sign.isprintable())[:most]
 
 

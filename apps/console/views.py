@@ -31,7 +31,7 @@ from apps.live_settings.definitions import InvalidSetting
 
 AUDIT_PAGE_ROWS = 50
 INVITATIONS_SHOWN = 100
-BIGGEST_ID = 2**63 - 1
+BIGGEST_ID = 2**63 - 1  # The greatest id that a column holds: databases fail on a query for more.
 CSV_COLUMNS = ("at", "kind", "actor", "subject", "detail", "address")
 
 
@@ -63,12 +63,10 @@ def end_sessions(request: HttpRequest, user_id: int) -> HttpResponse:
     user = User.objects.filter(pk=user_id).first() if user_id <= BIGGEST_ID else None
     if user is None:
         raise Refusal(ErrorCode.NOT_FOUND, "There is no such user.")
-    unended = CameraSession.objects.filter(user=user, ended_at=None)
-    ended = [
-        lifecycle.end_session(pk, reason=EndReason.OPERATOR, note=note, actor=actor)
-        for pk in unended.values_list("pk", flat=True)
-    ]
-    return JsonResponse({"ended": sum(ended)})
+    ended = lifecycle.end_sessions(
+        CameraSession.objects.of(user), reason=EndReason.OPERATOR, note=note, actor=actor
+    )
+    return JsonResponse({"ended": len(ended)})
 
 
 @require_http_methods(["POST", "DELETE"])
@@ -193,7 +191,7 @@ def _audit(request: HttpRequest) -> QuerySet[AuditEntry]:
 
 
 class _Line:
-    """A file to the csv module: gives back what is written."""
+    """A file to the csv module: returns what is written, so that the reply can be streamed."""
 
     def write(self, line: str) -> str:
         return line
@@ -202,6 +200,7 @@ class _Line:
 def _csv_lines(entries: QuerySet[AuditEntry]) -> Iterator[str]:
     writer = csv.writer(_Line())
     yield writer.writerow(CSV_COLUMNS)
+    # Read in chunks as the reply is sent: the whole audit need not fit into memory.
     for entry in entries.iterator(chunk_size=500):
         cells = (entry.actor, entry.subject, entry.detail, entry.address or "")
         yield writer.writerow([entry.at.isoformat(), entry.kind, *map(_inert, cells)])

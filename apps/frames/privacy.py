@@ -1,4 +1,4 @@
-"""The one gate between a raw frame and everything that may see it."""
+"""The privacy filters: the only way from a raw frame to one that may be encoded."""
 
 import logging
 import time

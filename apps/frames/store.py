@@ -14,7 +14,7 @@ _HEADER: Final = struct.Struct(">BHHd16s")
 """Layout version, width, height, captured_at (seconds since epoch), uuid; the JPEG follows."""
 
 _VERSION: Final = 1
-_SCAN_BATCH: Final = 500
+_SCAN_BATCH: Final = 500  # Keys that Redis looks at in one go, while all others wait.
 
 
 @dataclass(frozen=True)
@@ -29,23 +29,25 @@ class FrameStore:
 
     async def put(self, session_id: str, frame_id: str, frame: EncodedFrame) -> None:
         """Store `frame`. Only an encoded frame is accepted: TypeError for anything else."""
-        async with self.redis.pipeline(transaction=False) as trip:
-            self.add_put(trip, session_id, frame_id, frame)
-            await trip.execute()
+        async with self.redis.pipeline(transaction=False) as pipeline:
+            self.add_put(pipeline, session_id, frame_id, frame)
+            await pipeline.execute()
 
-    def add_put(self, trip: Pipeline, session_id: str, frame_id: str, frame: EncodedFrame) -> None:
-        """Have `put` done by a pipeline, one trip to Redis together with what else it does."""
+    def add_put(
+        self, pipeline: Pipeline, session_id: str, frame_id: str, frame: EncodedFrame
+    ) -> None:
+        """Add what `put` does to a pipeline, to share its one round trip to Redis."""
         if not isinstance(frame, EncodedFrame):
             raise TypeError("Only an encoded frame may be stored.")
-        trip.set(_key(session_id, frame_id), _pack(frame), px=max(1, round(self.ttl * 1000)))
+        pipeline.set(_key(session_id, frame_id), _pack(frame), px=max(1, round(self.ttl * 1000)))
 
     async def get(self, session_id: str, frame_id: str) -> EncodedFrame | None:
         """Return that frame, or None when it expired or never was."""
         return self.read(await self.redis.get(_key(session_id, frame_id)))
 
-    def add_get(self, trip: Pipeline, session_id: str, frame_id: str) -> None:
-        """Have a pipeline bring what `read` takes."""
-        trip.get(_key(session_id, frame_id))
+    def add_get(self, pipeline: Pipeline, session_id: str, frame_id: str) -> None:
+        """Add the reading of a frame to a pipeline; `read` takes its result."""
+        pipeline.get(_key(session_id, frame_id))
 
     def read(self, found: object) -> EncodedFrame | None:
         """Return the frame in what Redis gave, None when there is none."""

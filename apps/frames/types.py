@@ -1,4 +1,4 @@
-"""What a frame is on its way from the decoder to the model.
+"""The types of a frame between the decoder and the model.
 
 Raw frames never leave the process: only `apps.frames.privacy.apply` turns a `RawFrame` into a
 `FilteredFrame`, nothing else can be encoded, and only what is encoded can be stored.

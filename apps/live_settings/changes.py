@@ -1,4 +1,4 @@
-"""Changing a live setting: checked, stored with who and when, and announced."""
+"""Changes a live setting: checks it, stores it with its author and time, sends a signal."""
 
 from functools import partial
 
@@ -23,6 +23,7 @@ def change_setting(name: str, value: object, *, actor: User | None) -> Value:
     """
     new = definition(name).checked(value)
     with transaction.atomic():
+        # Read anew: this process may not know yet what another has just changed.
         old = getattr(refresh(), name)
         if new == old:
             return new

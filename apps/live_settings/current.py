@@ -20,8 +20,8 @@ logger = logging.getLogger(__name__)
 REFRESH_SECONDS = 1.0
 
 
-class _Known:
-    """What this process read last."""
+class _Cache:
+    """What this process read last; a new object takes its place, so no lock is needed."""
 
     values: LiveSettings | None = None
 
@@ -47,7 +47,7 @@ def defaults() -> LiveSettings:
 
 def current() -> LiveSettings:
     """The values in force, without asking the database."""
-    return _Known.values or defaults()
+    return _Cache.values or defaults()
 
 
 def refresh() -> LiveSettings:
@@ -58,17 +58,17 @@ def refresh() -> LiveSettings:
         logger.warning("The live settings can't be read: %s", type(error).__name__)
         return current()
     values: dict[str, Value] = {**asdict(defaults()), **_usable(changed)}
-    _Known.values = LiveSettings(**values)  # type: ignore[arg-type]  # checked by _usable
-    return _Known.values
+    _Cache.values = LiveSettings(**values)  # type: ignore[arg-type]  # checked by _usable
+    return _Cache.values
 
 
 def forget() -> None:
-    """Lets the next look find the environment's values; for tests."""
-    _Known.values = None
+    """Drops the cached values, so that the environment's are in force; for tests."""
+    _Cache.values = None
 
 
 def _usable(changed: dict[str, object]) -> dict[str, Value]:
-    """Those of the stored values that this version still takes."""
+    """Those stored values that this version takes: another version may have stored some."""
     usable: dict[str, Value] = {}
     for name, value in changed.items():
         if name not in DEFINITIONS:

@@ -190,6 +190,7 @@ _ALL = (
 )
 DEFINITIONS: Mapping[str, Definition] = {definition.name: definition for definition in _ALL}
 
+# A setting without a definition could be neither shown nor changed, and nobody would notice.
 if set(DEFINITIONS) != {field.name for field in fields(LiveSettings)}:
     raise AssertionError("Every live setting needs exactly one definition.")
 

@@ -1,4 +1,4 @@
-"""What the commands share: examples in their help, JSON, progress, arguments that explain."""
+"""The commands' common parts: examples in the help, `--json`, progress, argument types."""
 
 import json
 from argparse import ArgumentTypeError
@@ -89,7 +89,7 @@ class Progress:
             self._stream.flush()
 
 
-def argument(parse: Callable[[str], Value]) -> Callable[[str], Value]:
+def argument_type(parse: Callable[[str], Value]) -> Callable[[str], Value]:
     """Return `parse` as an argument's type: its ValueError's sentence becomes the usage error."""
 
     def typed(text: str) -> Value:

@@ -1,4 +1,4 @@
-"""Copies of the whole database in one file, and the way back.
+"""Backs up the whole database to one file, and restores it.
 
 SQLite's own backup of a database in use; PostgreSQL's ``pg_dump`` in its custom format. Restoring
 replaces everything, also tables that the copy does not have, in one transaction: it happens wholly
@@ -24,8 +24,8 @@ Database = Mapping[str, Any]
 _SQLITE_MAGIC: Final = b"SQLite format 3\0"
 _POSTGRESQL_MAGIC: Final = b"PGDMP"
 
-# All names before the first drop, since what goes with another has none any more. Nothing of an
-# extension is touched.
+# All names are read before the first drop: CASCADE drops others too, and the name of what is gone
+# can't be read any more. What belongs to an extension stays.
 _EMPTY_SCHEMA: Final = """
 DO $$
 DECLARE
@@ -59,7 +59,7 @@ END $$;
 _ROWS: Final = re.compile(rb"^COPY [^\n]+ FROM stdin;\n", re.MULTILINE)
 _END_OF_ROWS: Final = re.compile(rb"^\\\.\n", re.MULTILINE)
 _RESTRICTION: Final = re.compile(rb"^\\restrict (\w+)\n", re.MULTILINE)
-_HEAD_BYTES: Final = 400
+_HEAD_BYTES: Final = 400  # Where that first command stands; behind it the text may be a row's.
 
 
 class CopyFailed(Exception):
@@ -120,7 +120,7 @@ def check(database: Database, *, copy: Path) -> None:
 
 
 def _magic(copy: Path) -> bytes:
-    """Return what says of which kind the file is."""
+    """Return the file's first bytes, which say of which kind it is."""
     try:
         with copy.open("rb") as file:
             return file.read(len(_SQLITE_MAGIC))
@@ -129,7 +129,7 @@ def _magic(copy: Path) -> bytes:
 
 
 def _flush_folder(folder: Path) -> None:
-    """Let a new name in it outlast a power failure."""
+    """Write the folder itself to disk: a new name in it would not survive a power failure."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -190,7 +190,7 @@ def _restore_postgresql(database: Database, copy: Path) -> None:
 
 
 def _without_restriction(script: bytes) -> bytes:
-    """Leave out what newer versions of pg_restore say to psql alone, first and last."""
+    """Drop psql's commands \\restrict and \\unrestrict, which newer versions of pg_restore add."""
     found = _RESTRICTION.search(script[:_HEAD_BYTES])
     if found is None:
         return script

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Final
 
 _UNITS: Final = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
-_LONGEST: Final = timedelta(days=36_500)
+_LONGEST: Final = timedelta(days=36_500)  # A moment so long ago is still a date.
 
 
 class InvalidDuration(ValueError):
@@ -39,7 +39,7 @@ def parse_idle_seconds(text: str) -> timedelta:
     return parse_duration(f"{bare}s" if bare.isascii() and bare.isdigit() else text)
 
 
-def spoken(span: timedelta) -> str:
+def format_duration(span: timedelta) -> str:
     """Return `span` in its largest unit, rounded down: `3 d`, `5 h`, `12 min`, `7 s`."""
     seconds = max(0, int(span.total_seconds()))
     for size, unit in ((86_400, "d"), (3600, "h"), (60, "min")):

@@ -9,10 +9,12 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from apps.accounts.models import User
-from apps.camera_sessions.purging import purge_ended, purgeable
+from apps.camera_sessions.lifecycle import purge_ended
+from apps.camera_sessions.models import CameraSession
 from apps.console.models import AuditEntry
 
 BATCH = 1000
+"""Records in one DELETE: SQLite's one write lock is held while it runs, and the platform waits."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +64,7 @@ KINDS = (
     RecordKind(
         name="camera_sessions",
         title="camera sessions",
-        count=lambda before: purgeable(before).count(),
+        count=lambda before: CameraSession.objects.purgeable(before=before).count(),
         purge=lambda before: purge_ended(before, at_most=BATCH),
     ),
     RecordKind(

@@ -1,4 +1,4 @@
-"""What an encoded frame says of itself, read from its first bytes without decoding it.
+"""Parses the header of an encoded frame: keyframe or not, and its size, without decoding it.
 
 Sources: RFC 6386 section 9.1 (VP8 frame header), ITU-T H.264 sections 7.3.1 and 7.3.2.1.1 (NAL
 unit and sequence parameter set), annex B (start codes).

@@ -1,4 +1,4 @@
-"""From the wish for a frame to a frame that may leave the process."""
+"""From a request for a frame to a frame that may leave the process."""
 
 import asyncio
 import time
@@ -11,7 +11,7 @@ from apps.frames.scene import Thumbnail, difference, thumbnail
 from apps.frames.types import EncodedFrame, RawFrame
 from apps.streaming import metrics
 from apps.streaming.peer import PeerSession
-from apps.streaming.types import Wish
+from apps.streaming.types import CapturePurpose
 
 
 class SceneUnchanged(Exception):
@@ -36,7 +36,7 @@ async def snapshot(
     quality: int,
     max_age: float,
     timeout: float,
-    wish: Wish = "asked",
+    purpose: CapturePurpose = "asked",
     change_threshold: float = 0.0,
 ) -> EncodedFrame:
     """Take the freshest frame, filter it and encode it.
@@ -55,12 +55,12 @@ async def snapshot(
     if time.time() - raw.captured_at > max_age:
         detail = "The camera's pictures arrive too late to answer on."
         raise Refusal(ErrorCode.STREAM_STALLED, detail)
-    scene = thumbnail(raw) if wish != "asked" and change_threshold else None
-    if wish == "live_if_changed" and _is_same(peer.scene, scene, threshold=change_threshold):
+    scene = thumbnail(raw) if purpose != "asked" and change_threshold else None
+    if purpose == "live_if_changed" and _is_same(peer.scene, scene, threshold=change_threshold):
         raise _unchanged(raw, max_edge=max_edge)
-    # Both in one go: every change of thread waits for Python's lock.
+    # One hand-over to a thread for both steps: each would wait for the interpreter's lock (GIL).
     frame = await asyncio.to_thread(_filtered_jpeg, raw, policy, max_edge=max_edge, quality=quality)
-    if wish != "asked":
+    if purpose != "asked":
         peer.scene = scene
     metrics.SNAPSHOT_DURATION.observe(time.monotonic() - asked_at)
     return frame

@@ -1,4 +1,4 @@
-"""How this process answers cameras: plain values, read from settings by whoever starts it."""
+"""The media path's configuration: plain values that the caller reads from the settings."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,10 +1,10 @@
-"""Which of the datagrams that arrive at a stream's UDP port reach aiortc.
+"""Filters the datagrams that arrive at a stream's UDP port before they reach aioice and aiortc.
 
 Anybody may send to that port. aiortc's receive loop ends, and the stream with it, on an empty
-datagram and on one of more than 1,500 bytes that looks like RTP; aioice hands it whatever is no
-STUN message, whoever sent it, by a queue without a bound.
+datagram and on one of more than 1,500 bytes that looks like RTP. aioice passes everything that is
+no STUN message on to it, from any sender, through an unbounded queue.
 
-Here a datagram is told by its first byte (RFC 7983 section 7) and its length. STUN goes on to
+Here a datagram is classified by its first byte (RFC 7983 section 7) and its length. STUN goes on to
 aioice, which checks its credentials. DTLS and SRTP are taken only from where a STUN check came that
 had the credentials of this stream (RFC 8445 section 7.3): candidates in offers are removed, so no
 other address is known.
@@ -71,7 +71,7 @@ def kind_of(datagram: bytes) -> Kind | None:
 
 
 class VettingProtocol(aioice.ice.StunProtocol):
-    """aioice's receiver of datagrams, behind a look at each of them."""
+    """aioice's receiver of datagrams behind this filter."""
 
     def datagram_received(self, data: bytes, addr: Address) -> None:  # type: ignore[override]
         """Hand on what passes; count the rest. Raises nothing."""

@@ -1,4 +1,4 @@
-"""Decoders that look before they decode.
+"""Decoders that check a frame's declared size before they decode it.
 
 A compressed frame of some 100 kB may declare 16383x16383 pixels: decoding it costs a second and
 a gigabyte. So the declared size is read from the first bytes, and a frame above the limit never

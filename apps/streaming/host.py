@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 
 SWEEP_SECONDS: Final = 1.0
 _FPS_CHANGE: Final = 0.2
+"""Change of the frame rate, as a share of it, from which on it is published."""
 
 Subscriber = Callable[[StreamState], None]
 
@@ -25,9 +26,8 @@ Subscriber = Callable[[StreamState], None]
 class MediaHost:
     """Owns the peer of every session that sent its offer here, and ends those that fall silent.
 
-    One a process, made without a running loop and used on one loop. It knows nothing of who may
-    offer: callers authenticate. Subscribers are called on the loop, must not block, and see
-    each change of a session's stream in order.
+    One a process, made without a running loop and used on one loop. Callers authenticate. It calls
+    subscribers on the loop, so they must not block, with each change of a stream in order.
     """
 
     def __init__(self, config: MediaConfig) -> None:
@@ -136,7 +136,7 @@ class MediaHost:
             self._spawn(self._retire(session_id, peer, peer.lost))
             return
         state = _state_of(session_id, peer)
-        if _worth_telling(self._published.get(session_id), state):
+        if _is_noticeable(self._published.get(session_id), state):
             self._published[session_id] = state
             self._publish(state)
 
@@ -189,8 +189,8 @@ def _state_of(session_id: str, peer: PeerSession) -> StreamState:
     )
 
 
-def _worth_telling(last: StreamState | None, now: StreamState) -> bool:
-    """Tell whether a state differs by more than the frame rate's own wobble."""
+def _is_noticeable(last: StreamState | None, now: StreamState) -> bool:
+    """Whether a state differs by more than the usual wobble of a frame rate."""
     if last is None:
         return True
     same = (last.state, last.width, last.height, last.error) == (

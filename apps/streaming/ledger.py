@@ -1,4 +1,4 @@
-"""What one stream's decoder did, counted where it happens and read by the stream's owner."""
+"""One stream's counters, and when its frames were captured: written by its decoder's thread too."""
 
 import logging
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from apps.streaming import metrics
 
 logger = logging.getLogger(__name__)
 
-_MAX_ARRIVALS = 512
+_MAX_ARRIVALS = 512  # Far more than the frames that wait for the decoder at once.
 
 
 class StreamLedger:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-_MACROBLOCK = 16
+_MACROBLOCK = 16  # Pixels a side: codecs code whole ones.
 _STRIDE = 64
 
 

@@ -27,9 +27,9 @@ from apps.frames.scene import Thumbnail
 from apps.frames.types import RawFrame
 from apps.streaming import metrics
 from apps.streaming.config import MediaConfig
-from apps.streaming.ice import bind_within, with_public_address
+from apps.streaming.ice_candidates import bind_within, with_public_address
 from apps.streaming.ledger import StreamLedger
-from apps.streaming.receiving import DecoderInbox, fit
+from apps.streaming.receiving import DecoderInbox, customize_receiver
 from apps.streaming.sender_clock import SenderClock
 from apps.streaming.types import PeerState
 
@@ -38,11 +38,13 @@ logger = logging.getLogger(__name__)
 _FPS_WEIGHT: Final = 0.1
 """Weight of the newest interval between frames in the smoothed frame rate."""
 
-STALL_PATIENCE_SECONDS: Final = 3.0
+STALL_TIMEOUT_SECONDS: Final = 3.0
 """A stream that has delivered before gets this long for its next frame: a keyframe asked for, sent
-and lost once. Far less than the silence that ends a peer, so that a stall is told as what it is."""
+and lost once. Far less than the silence that ends a peer, so that the error is `stream_stalled`
+rather than `no_stream`."""
 
 _CLOSE_SECONDS: Final = 5.0
+"""After that its sockets are closed without aiortc, whose own close may hang."""
 
 
 @dataclass(frozen=True)
@@ -63,9 +65,9 @@ class PeerSession:
     """Owns one peer connection, its decoder thread and its tasks, from offer to `aclose`.
 
     One task always awaits the next decoded frame and keeps only the newest. `on_change` is
-    called on the event loop when the state, the picture size or the error changes; `lost` then
-    tells why the peer should be closed, if it should. The owner closes it, never the peer itself.
-    `scene` is what live mode was last answered on, kept by whoever takes its frames.
+    called on the event loop when the state, the picture size or the error changes; `lost` is then
+    the reason to close the peer, if there is one. The owner closes it, never the peer itself.
+    `scene` is the thumbnail that live mode was last answered on, set by `capture.snapshot`.
     """
 
     def __init__(self, config: MediaConfig, *, on_change: Callable[[PeerSession], None]) -> None:
@@ -124,7 +126,7 @@ class PeerSession:
     async def _negotiate(self, offer: str) -> str:
         transceiver = self._prepare_transceiver()
         await self._connection.setRemoteDescription(RTCSessionDescription(sdp=offer, type="offer"))
-        self._inbox = fit(
+        self._inbox = customize_receiver(
             transceiver, limits=self._config.limits, ledger=self._ledger, clock=self._clock
         )
         await self._connection.setLocalDescription(await self._connection.createAnswer())
@@ -173,7 +175,7 @@ class PeerSession:
     async def capture(self, *, max_age: float, timeout: float) -> RawFrame:
         """Return the newest frame if captured at most `max_age` seconds ago, or else the next one.
 
-        Waits for it for up to `timeout` seconds (`STALL_PATIENCE_SECONDS` at most once the camera
+        Waits for it for up to `timeout` seconds (`STALL_TIMEOUT_SECONDS` at most once the camera
         has sent frames).
 
         Raises:
@@ -194,8 +196,9 @@ class PeerSession:
         if self._next is None:
             self._next = self._loop.create_future()
         if self._newest is not None and not self._ledger.refusing:
-            timeout = min(timeout, STALL_PATIENCE_SECONDS)
+            timeout = min(timeout, STALL_TIMEOUT_SECONDS)
         try:
+            # Shielded: others wait for the same frame, and one that gives up must not cancel it.
             frame = await asyncio.wait_for(asyncio.shield(self._next), timeout)
         except TimeoutError:
             raise self._explain_silence() from None
@@ -250,6 +253,7 @@ class PeerSession:
             self._on_change(self)
 
     def _smooth(self, interval: float) -> None:
+        """Take an interval into the moving average, which begins anew after a stall."""
         if self._newest is None or self.state == "stalled":
             self._interval = 0.0
         elif not self._interval:
@@ -273,7 +277,7 @@ class PeerSession:
             self._become("stalled")
 
     def _listen(self, now: float) -> None:
-        """Note whether any RTP packet came since the last look, whatever became of it."""
+        """Note whether any RTP packet has come since the last check, usable or not."""
         sources = self._receiver.getSynchronizationSources() if self._receiver else []
         heard = max((source.timestamp for source in sources), default=None)
         if heard is not None and heard != self._heard:
@@ -287,7 +291,7 @@ class PeerSession:
             self._lose("The connection failed." if state == "failed" else "The camera stopped.")
 
     def _refused(self) -> None:
-        """Hear of a refused frame (decoder thread)."""
+        """Called by the ledger for a refused frame, in the decoder's thread."""
         self._loop.call_soon_threadsafe(self._on_change, self)
 
     def _lose(self, reason: str) -> None:

@@ -5,7 +5,7 @@
   frame's time late, half a second at 2 frames a second.
 - A gap that no retransmission fills is left behind after half a second. aiortc waits until 512
   packets are buffered, many seconds of a slow stream.
-- Sender reports are heard, so that a frame's age counts from its capture.
+- Sender reports are read, so that a frame's age counts from its capture.
 
 They replace private attributes of `RTCRtpReceiver`, so they are tied to the versions they were
 tested with. With another version the stream runs on aiortc's own, still behind `decoder`'s guard.
@@ -39,10 +39,10 @@ TESTED_AIORTC: Final = ("1.16.0",)
 INBOX_CAPACITY: Final = 30
 """Encoded frames that may wait for the decoder: a second of video."""
 
-GAP_PATIENCE: Final = 45_000
+GAP_TIMEOUT: Final = 45_000
 """RTP clock ticks (90 kHz) to wait for a retransmission: half a second."""
 
-_JITTER_CAPACITY: Final = 512
+_JITTER_CAPACITY: Final = 512  # Packets. A power of two: sequence numbers wrap at 65,536.
 _POLL_SECONDS: Final = 1.0
 _JOIN_SECONDS: Final = 5.0
 
@@ -68,8 +68,8 @@ class SentFrame(JitterFrame):
 class FrameRun(JitterFrame):
     """Frames that became complete with one packet, oldest first.
 
-    It is the first of them; `later` holds the rest. `after_gap` tells that frames before it are
-    lost.
+    aiortc takes one frame for each packet, so this is the first of them and `later` has the rest.
+    `after_gap`: frames before it are lost.
     """
 
     def __init__(self, frames: Sequence[SentFrame], *, after_gap: bool) -> None:
@@ -119,7 +119,7 @@ class PromptJitterBuffer(JitterBuffer):
         if self._gap_since is None:
             return False
         waited = uint32_add(packet.timestamp, -self._gap_since)
-        if not GAP_PATIENCE < waited < 1 << 31:
+        if not GAP_TIMEOUT < waited < 1 << 31:
             return False
         self.remove(self.capacity)
         self._origin = packet.sequence_number
@@ -190,7 +190,7 @@ def _joined(packets: list[RtpPacket]) -> SentFrame:
 class DecoderInbox:
     """The encoded frames that wait for a stream's decoder thread, `capacity` at most.
 
-    When the decoder falls behind, all that waits is dropped, and the decoder is told to go on
+    When the decoder falls behind, all that waits is dropped, and a `Resync` makes the decoder go on
     with the next keyframe: newest wins. Stands in for the `queue.Queue` of aiortc's receiver.
     """
 
@@ -267,7 +267,7 @@ class DecoderInbox:
             await asyncio.to_thread(self._reader.join, _JOIN_SECONDS)
 
 
-def fit(
+def customize_receiver(
     transceiver: aiortc.RTCRtpTransceiver,
     *,
     limits: FrameLimits,
@@ -291,16 +291,16 @@ def fit(
     transceiver._codecs = [_with_ledger(c, limits, ledger) for c in transceiver._codecs]
     setattr(receiver, "_RTCRtpReceiver__decoder_queue", inbox)  # noqa: B010
     setattr(receiver, "_RTCRtpReceiver__jitter_buffer", PromptJitterBuffer())  # noqa: B010
-    _hear_reports(receiver, clock)
+    _tap_sender_reports(receiver, clock)
     shield(receiver.transport)
     return inbox
 
 
-def _hear_reports(receiver: RTCRtpReceiver, clock: SenderClock) -> None:
-    """Let the clock hear of each sender report before aiortc does."""
+def _tap_sender_reports(receiver: RTCRtpReceiver, clock: SenderClock) -> None:
+    """Pass each sender report to the clock before aiortc handles it."""
     handle = receiver._handle_rtcp_packet
 
-    async def hear(packet: AnyRtcpPacket) -> None:
+    async def tap(packet: AnyRtcpPacket) -> None:
         if isinstance(packet, RtcpSrPacket):
             info = packet.sender_info
             clock.report(
@@ -311,7 +311,7 @@ def _hear_reports(receiver: RTCRtpReceiver, clock: SenderClock) -> None:
             )
         await handle(packet)
 
-    receiver._handle_rtcp_packet = hear  # type: ignore[method-assign]
+    receiver._handle_rtcp_packet = tap  # type: ignore[method-assign]
 
 
 def _with_ledger(

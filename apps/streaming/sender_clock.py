@@ -1,17 +1,17 @@
-"""When a frame was captured, by the sender's own clock, told in ours.
+"""Estimates when a frame was captured, in our clock, from the sender's clock.
 
-A sender report (RFC 3550 section 6.4.1) says which moment N of the sender's clock an RTP timestamp
-R stands for, so a frame of timestamp r was captured at S = N + (r - R) / 90000 by that clock. How
-far that clock is from ours is not known, but whatever arrives took at least the way: the smallest
-difference between arrival and sender's time, over reports and frames of the last minute, is the
-clocks' offset plus the fastest way; half of the shortest round trip is taken for that way:
+A sender report (RFC 3550 section 6.4.1) pairs a moment N of the sender's clock with an RTP
+timestamp R, so a frame of timestamp r was captured at S = N + (r - R) / 90000 by that clock. The
+offset between the clocks is not known, but nothing arrives before it was sent: the smallest
+difference between arrival and sender's time, over the reports and frames of the last minute, is the
+offset plus the least one-way delay. Half of the shortest round trip is taken for that delay:
 
     captured = S + min(arrival - sender's time) - min(round trip) / 2
 
-Without a round trip its share is 0, and without a report the arrival is the answer. A frame is
-never said to be younger than its arrival makes it. What stays hidden is what every frame needs
-before its timestamp is taken (the camera's exposure) and, for a sender that reports the time of its
-last packet rather than now, its fastest encoding.
+Without a measured round trip the delay counts as 0; without a report a frame counts as captured
+when it arrived, and never later. Not included is what comes before the timestamp (the camera's
+exposure) and, for a sender that reports the time of its last packet rather than now, its fastest
+encoding.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ CLOCK_RATE: Final = 90_000
 """RTP ticks a second of every video codec (RFC 7741, RFC 6184)."""
 
 MAX_TRANSIT_SECONDS: Final = 10.0
-"""A way longer than this is no way but a clock that was set."""
+"""A longer delay is taken for a clock that was set."""
 
 MAX_ROUND_TRIP_SECONDS: Final = 2.0
 
@@ -46,7 +46,7 @@ class _Report:
     timestamp: int
 
     def moment(self, timestamp: int) -> float:
-        """Return what the sender's clock said at an RTP timestamp, before or after."""
+        """Return the sender's clock at an RTP timestamp, earlier or later than the report's."""
         ticks = (timestamp - self.timestamp + _HALF_RANGE) % (2 * _HALF_RANGE) - _HALF_RANGE
         return self.sent_at + ticks / CLOCK_RATE
 
@@ -81,7 +81,7 @@ class SenderClock:
     """Maps one stream's RTP timestamps to our clock. All times are seconds since the epoch."""
 
     def __init__(self) -> None:
-        """Know nothing: every frame was captured when it arrived."""
+        """Start without a report: every frame counts as captured when it arrived."""
         self._report: _Report | None = None
         self._offset = _Smallest()
         self._round_trip = _Smallest()
@@ -95,7 +95,7 @@ class SenderClock:
         self._offset.note(arrived_at - report.sent_at, at=arrived_at)
 
     def round_trip(self, seconds: float, *, at: float) -> None:
-        """Take a measured round trip to the sender; one that can't be true is left aside."""
+        """Take a measured round trip to the sender; an implausible one is ignored."""
         if 0 <= seconds <= MAX_ROUND_TRIP_SECONDS:
             self._round_trip.note(seconds, at=at)
 

@@ -1,13 +1,17 @@
-"""What streams are told and tell, for processes that hold none: nothing here imports WebRTC."""
+"""The types of a stream's messages to processes that have no stream.
+
+Nothing here imports aiortc, so that a worker need not load it.
+"""
 
 from dataclasses import dataclass
 from typing import Literal
 
 PeerState = Literal["connecting", "connected", "stalled", "closed"]
 
-Wish = Literal["asked", "live", "live_if_changed", "live_again"]
-"""What a frame is wanted for: a person's question, or live mode's; there also only if the scene
-has changed since the last one, or in place of one that still waits for the model."""
+CapturePurpose = Literal["asked", "live", "live_if_changed", "live_again"]
+"""What a frame is captured for: for a person's question (`asked`) or for live mode. There,
+`live_if_changed` gives no frame while the scene is as it was at the last answer, and `live_again`
+replaces a frame that still waits for the model."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """What the benchmark's cameras send: a timecoded picture, or a clip encoded beforehand.
 
 The sizes and rates are those that the camera page sends a 1280x720 camera at (see
-`static/camera/sending.js`), and full 720p for comparison.
+`static/camera/encoding.js`), and full 720p for comparison.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """The platform as it is now: read from the database and Redis for each scrape.
 
 It is the same at whichever web process one asks, so of several take the maximum. What can't be read
-is left out: the health checks on the same page say what is away.
+is left out: the health checks on the same page show what is away.
 """
 
 import asyncio
@@ -68,19 +68,19 @@ async def read_health() -> Families:
 
 
 async def read_workers() -> Families:
-    """The inference workers heard of lately."""
-    facts = (await presence.worker_facts(async_redis())).values()
+    """The inference workers that have reported lately."""
+    reports = (await presence.worker_facts(async_redis())).values()
     return (
-        _single("qwencam_workers", "Inference workers heard of lately.", len(facts)),
+        _single("qwencam_workers", "Inference workers heard of lately.", len(reports)),
         _single(
             "qwencam_worker_slots",
             "Answers that all workers can give at once.",
-            sum(said.get("pool", 0) for said in facts),
+            sum(report.get("pool", 0) for report in reports),
         ),
         _single(
             "qwencam_worker_slots_used",
             "Answers that all workers are giving.",
-            sum(said.get("active", 0) for said in facts),
+            sum(report.get("active", 0) for report in reports),
         ),
     )
 
@@ -98,8 +98,8 @@ async def read_model_servers() -> Families:
         labels=["server"],
     )
     totals: dict[str, tuple[int, bool]] = {}
-    for reported in (await read_loads(async_redis())).values():
-        for name, load in reported.items():
+    for servers in (await read_loads(async_redis())).values():
+        for name, load in servers.items():
             count, well = totals.get(name, (0, False))
             totals[name] = (count + load.open, well or load.up)
     for name, (count, well) in sorted(totals.items()):

@@ -50,6 +50,8 @@ def missing(url: str) -> list[str] | None:
 
 def keeps_ending(supervisor_log: Path) -> str | None:
     """Return the name of a program that ended too often, by the supervisor's log."""
+    # Not by its XML-RPC interface: that counts no ends, and its socket's path may have 107 bytes at
+    # most, which a data folder of the user's choice may exceed.
     try:
         log = supervisor_log.read_text(encoding="utf-8", errors="replace")
     except OSError:

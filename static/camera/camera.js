@@ -19,17 +19,17 @@ const PICTURE = {
  * What became of a request for a camera.
  *
  * @typedef {object} Opening
- * @property {number} ticket which request it was: see `Camera.wants`.
+ * @property {number} ticket which request it was: see `Camera.isCurrent`.
  * @property {MediaStream|null} stream the camera that is on now.
  * @property {string|null} failure why the camera asked for is not on: `insecure`, `denied`,
- *   `missing`, `taken`, `lost` or `failed`. Together with a stream: that of the camera before is on again.
+ *   `missing`, `taken`, `lost` or `failed`. With a stream: the camera before is on again.
  */
 
 /**
- * A permission prompt stays open for as long as the person likes, and nobody can call it back. So
- * each request carries a ticket, which the next request and every stop make void: a camera that is
- * granted on a void ticket is stopped before anything else runs. Requests to the browser wait for
- * one another, so two are never open at once.
+ * A permission prompt stays open for as long as the person likes, and no API withdraws it. So each
+ * request has a ticket, which the next request and every stop make void: a camera that is granted on a
+ * void ticket is stopped before anything else runs. Requests to the browser wait for one another, so
+ * two cameras are never open at once.
  */
 export class Camera {
   #onLost;
@@ -37,7 +37,8 @@ export class Camera {
   #facing = "environment";
   #ticket = 0;
   #opening = false;
-  #turn = Promise.resolve();
+  /** Settles when the last request has been answered. */
+  #queue = Promise.resolve();
 
   /** @param {{onLost: () => void}} parts onLost: the device went away. */
   constructor({ onLost }) {
@@ -52,13 +53,13 @@ export class Camera {
     return this.#stream?.getVideoTracks()[0] ?? null;
   }
 
-  /** Whether a request is under way that is still wanted. */
+  /** Whether a request is under way that was not stopped. */
   get opening() {
     return this.#opening;
   }
 
-  /** Whether nothing has been asked for, and nothing stopped, since the request that led to this. */
-  wants({ ticket }) {
+  /** Whether nothing was requested, and nothing stopped, since the request that led to this. */
+  isCurrent({ ticket }) {
     return ticket === this.#ticket;
   }
 
@@ -80,12 +81,12 @@ export class Camera {
     const other = await otherThan(before);
     if (!other) return this.#done({ ticket, stream: this.#stream, failure: "missing" });
     const opening = await this.#open(ticket, other);
-    if (!opening.failure || !this.wants(opening)) return this.#done(opening);
+    if (!opening.failure || !this.isCurrent(opening)) return this.#done(opening);
     const again = await this.#open(ticket, same(before));
     return this.#done({ ...again, failure: again.failure ?? opening.failure });
   }
 
-  /** Also makes void what is asked for. */
+  /** Also voids a request that is under way. */
   stop() {
     this.#next();
     this.#opening = false;
@@ -93,7 +94,7 @@ export class Camera {
   }
 
   /** Whether there is another camera to switch to. */
-  async several() {
+  async hasSeveral() {
     return (await cameras()).length > 1;
   }
 
@@ -104,34 +105,34 @@ export class Camera {
   }
 
   #done(opening) {
-    if (this.wants(opening)) this.#opening = false;
+    if (this.isCurrent(opening)) this.#opening = false;
     return opening;
   }
 
   /** @returns {Promise<Opening>} once those before have been answered. */
   #open(ticket, which) {
-    const opening = this.#turn.then(() => this.#ask(ticket, which));
-    this.#turn = opening.catch(() => {});
+    const opening = this.#queue.then(() => this.#ask(ticket, which));
+    this.#queue = opening.catch(() => {});
     return opening;
   }
 
   /** Phones open one camera at a time, so the old one is stopped first. */
   async #ask(ticket, which) {
-    if (!Camera.possible) return refused(ticket, isSecureContext ? "missing" : "insecure");
-    if (ticket !== this.#ticket) return refused(ticket, null);
+    if (!Camera.possible) return notOpened(ticket, isSecureContext ? "missing" : "insecure");
+    if (ticket !== this.#ticket) return notOpened(ticket, null);
     this.#release();
     let stream;
     try {
       const video = { ...PICTURE, ...which };
       stream = await navigator.mediaDevices.getUserMedia({ video, audio: false });
     } catch (error) {
-      return refused(ticket, KINDS[error.name] ?? "failed");
+      return notOpened(ticket, KINDS[error.name] ?? "failed");
     }
-    // Unplugged as it opened: no event will tell.
+    // Unplugged as it opened: there will be no `ended` event.
     const gone = stream.getVideoTracks()[0]?.readyState !== "live";
     if (gone || ticket !== this.#ticket) {
       release(stream);
-      return refused(ticket, gone ? "lost" : null);
+      return notOpened(ticket, gone ? "lost" : null);
     }
     this.#keep(stream);
     return { ticket, stream, failure: null };
@@ -155,7 +156,7 @@ export class Camera {
   }
 }
 
-function refused(ticket, failure) {
+function notOpened(ticket, failure) {
   return { ticket, stream: null, failure };
 }
 
@@ -188,7 +189,7 @@ async function otherThan({ deviceId, facingMode }) {
   return next && next.deviceId !== deviceId ? device(next.deviceId) : null;
 }
 
-/** Whether the browser knows for sure that there is no camera. */
+/** Whether the browser says for sure that there is no camera. */
 export async function noCamera() {
   if (!Camera.possible) return false;
   return (await cameras()).length === 0;

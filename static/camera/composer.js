@@ -1,6 +1,7 @@
-/** The field a question is typed in. */
+/** The field a question is typed in, and the suggestions beside it. */
 
-const TALLEST = 136;
+/** Of the field, px; as the style sheet's limit where the browser lets a field grow by itself. */
+const MAX_HEIGHT = 136;
 
 export class Composer {
   #form;
@@ -10,10 +11,11 @@ export class Composer {
   #running = false;
 
   /**
-   * @param {object} parts elements `form`, `field`, `send`, `cancel`; `onAsk(text)`; `onCancel()`;
-   *   `onStir()` when a question may be on its way: the field has the focus, or its text changes.
+   * @param {object} parts elements `form`, `field`, `send`, `cancel`, `suggestions`; `onAsk(text)`;
+   *   `onCancel()`; `onActivity()` when a question may be on its way: the field or a suggestion has
+   *   the focus, the pointer is at a suggestion, or the text changes.
    */
-  constructor({ form, field, send, cancel, onAsk, onCancel, onStir }) {
+  constructor({ form, field, send, cancel, suggestions, onAsk, onCancel, onActivity }) {
     this.#form = form;
     this.#field = field;
     this.#send = send;
@@ -24,7 +26,13 @@ export class Composer {
     });
     field.addEventListener("keydown", (event) => this.#key(event));
     field.addEventListener("input", () => this.#changed());
-    for (const kind of ["focus", "input"]) field.addEventListener(kind, () => onStir());
+    for (const kind of ["focus", "input"]) field.addEventListener(kind, () => onActivity());
+    for (const suggestion of suggestions) {
+      suggestion.addEventListener("click", () => onAsk(suggestion.dataset.question));
+      for (const kind of ["pointerover", "pointerdown", "focus"]) {
+        suggestion.addEventListener(kind, () => onActivity());
+      }
+    }
     cancel.addEventListener("click", () => onCancel());
     this.#changed();
   }
@@ -39,7 +47,7 @@ export class Composer {
     if (characters > 0) this.#field.maxLength = characters;
   }
 
-  /** Whether an answer is under way that can be stopped. */
+  /** Whether a question is open that can be stopped. */
   set running(running) {
     if (running === this.#running) return;
     this.#running = running;
@@ -74,6 +82,6 @@ export class Composer {
 
   #grow() {
     this.#field.style.height = "auto";
-    this.#field.style.height = `${Math.min(TALLEST, this.#field.scrollHeight + 2)}px`;
+    this.#field.style.height = `${Math.min(MAX_HEIGHT, this.#field.scrollHeight + 2)}px`;
   }
 }

@@ -2,7 +2,7 @@
 
 const FRAMERATE = 30;
 
-export const COLOURS = Object.freeze({
+const COLOURS = Object.freeze({
   black: [0, 0, 0],
   blue: [0, 0, 255],
   brown: [139, 69, 19],
@@ -15,7 +15,7 @@ export const COLOURS = Object.freeze({
   yellow: [255, 255, 0],
 });
 
-export const SHAPES = Object.freeze(["circle", "rectangle", "triangle", "star"]);
+const SHAPES = Object.freeze(["circle", "rectangle", "triangle", "star"]);
 
 /** Enough distance from the background in RGB for a shape to stand out. */
 const CONTRAST = 135;
@@ -28,26 +28,26 @@ const BACKGROUND_LEVELS = [240, 230, 220, 200, 192, 180];
  *   size: number}[]}} x, y: centre as parts of width and height; size: half the extent as a part
  *   of the height.
  */
-export function randomScene(random = Math.random) {
-  const level = BACKGROUND_LEVELS[Math.floor(random() * BACKGROUND_LEVELS.length)];
+function randomScene() {
+  const level = BACKGROUND_LEVELS[Math.floor(Math.random() * BACKGROUND_LEVELS.length)];
   const background = [level, level, level];
-  const colours = shuffled(Object.keys(COLOURS), random).filter(
+  const colours = shuffled(Object.keys(COLOURS)).filter(
     (name) => distance(COLOURS[name], background) >= CONTRAST,
   );
-  const count = 1 + Math.floor(random() * 3);
-  const columns = shuffled([0.2, 0.5, 0.8], random).slice(0, count);
+  const count = 1 + Math.floor(Math.random() * 3);
+  const columns = shuffled([0.2, 0.5, 0.8]).slice(0, count);
   const shapes = columns.map((x, index) => ({
-    shape: SHAPES[Math.floor(random() * SHAPES.length)],
+    shape: SHAPES[Math.floor(Math.random() * SHAPES.length)],
     colour: colours[index],
-    x: x + (random() - 0.5) * 0.04,
-    y: 0.5 + (random() - 0.5) * 0.24,
-    size: (count === 1 ? 0.16 : 0.11) + random() * 0.035,
+    x: x + (Math.random() - 0.5) * 0.04,
+    y: 0.5 + (Math.random() - 0.5) * 0.24,
+    size: (count === 1 ? 0.16 : 0.11) + Math.random() * 0.035,
   }));
   return { background, shapes };
 }
 
 /** In words, for people who can't see it: "A red circle on the left and a blue star …". */
-export function describeScene({ shapes }) {
+function describeScene({ shapes }) {
   const places = [...shapes]
     .sort((a, b) => a.x - b.x)
     .map(({ shape, colour, x }) => `a ${colour} ${shape} ${place(x)}`);
@@ -59,10 +59,10 @@ function place(x) {
   return x > 0.64 ? "on the right" : "in the middle";
 }
 
-function shuffled(values, random) {
+function shuffled(values) {
   const rest = [...values];
   for (let last = rest.length - 1; last > 0; last -= 1) {
-    const pick = Math.floor(random() * (last + 1));
+    const pick = Math.floor(Math.random() * (last + 1));
     [rest[last], rest[pick]] = [rest[pick], rest[last]];
   }
   return rest;

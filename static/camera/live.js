@@ -1,29 +1,29 @@
 /** Live mode: one standing question, answered over and over in words over the picture. */
 
-import { milliseconds, seconds } from "./figures.js";
+import { formatAge, formatSeconds } from "./durations.js";
 
-/** A changed question is sent when typing has paused this long, ms. */
-const TYPING_PAUSE = 700;
+/** A changed question is sent when typing has paused this long, ms: each one costs an answer. */
+const DEBOUNCE = 700;
 
 export class LiveMode {
   #parts;
   #send;
-  #onWanted;
+  #onSwitch;
   #timer = 0;
   #sent = "";
 
   /**
    * @param {object} parts elements `screen`, `toggle`, `bar`, `prompt`, `box`, `text`, `meta`;
-   *   `send(message)`; `onWanted()` when it was switched on.
+   *   `send(message)`; `onSwitch()` when it is switched on or off.
    */
-  constructor({ send, onWanted, ...parts }) {
+  constructor({ send, onSwitch, ...parts }) {
     this.#parts = parts;
     this.#send = send;
-    this.#onWanted = onWanted;
+    this.#onSwitch = onSwitch;
     this.on = false;
     parts.toggle.addEventListener("click", () => this.switch(!this.on));
     parts.prompt.addEventListener("input", () => this.#edited());
-    parts.prompt.addEventListener("change", () => this.#settle());
+    parts.prompt.addEventListener("change", () => this.#commit());
     parts.prompt.addEventListener("keydown", (event) => this.#key(event));
   }
 
@@ -36,8 +36,10 @@ export class LiveMode {
     box.hidden = !on;
     clearTimeout(this.#timer);
     this.#sent = "";
-    if (on) this.#begin();
+    if (on) this.#showWaiting();
     else this.#send({ type: "live_stop" });
+    this.#onSwitch();
+    this.#ask();
   }
 
   /** Off, and nothing left of what was asked and answered. */
@@ -49,7 +51,7 @@ export class LiveMode {
   }
 
   /** Ask, or ask anew if the words have changed. */
-  ask() {
+  #ask() {
     clearTimeout(this.#timer);
     const prompt = this.#parts.prompt.value.trim();
     if (!this.on || !prompt || prompt === this.#sent) return;
@@ -57,19 +59,19 @@ export class LiveMode {
   }
 
   /** A new socket or stream knows nothing of the question. */
-  askAgain() {
+  restart() {
     this.#sent = "";
-    this.ask();
+    this.#ask();
   }
 
-  show({ text, inference_time: took, frame, unchanged = false }) {
+  show({ text, inference_time: total, frame, unchanged = false }) {
     if (!this.on) return;
-    const notes = [`frame ${milliseconds(frame?.age_ms ?? 0)} old`];
+    const notes = [`frame ${formatAge(frame?.age_ms ?? 0)} old`];
     if (unchanged) {
       notes.unshift("No change");
     } else {
       this.#parts.text.textContent = text;
-      if (took !== undefined) notes.push(`model ${seconds(took)}`);
+      if (total !== undefined) notes.push(`model ${formatSeconds(total)}`);
     }
     this.#parts.box.dataset.state = unchanged ? "unchanged" : "new";
     this.#note(notes.join(" · "));
@@ -79,30 +81,28 @@ export class LiveMode {
     if (this.on) this.#note(detail);
   }
 
-  #begin() {
+  #showWaiting() {
     this.#parts.text.textContent = "";
     this.#parts.box.dataset.state = "new";
     this.#note("Waiting for the first answer…");
-    this.#onWanted();
-    this.ask();
   }
 
-  /** Done with the field: ask, or show again what is asked when nothing is left in it. */
-  #settle() {
+  /** The field is left: ask, or restore what is asked when nothing is left in it. */
+  #commit() {
     const { prompt } = this.#parts;
     if (this.on && !prompt.value.trim()) prompt.value = this.#sent;
-    this.ask();
+    this.#ask();
   }
 
   #edited() {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.ask(), TYPING_PAUSE);
+    this.#timer = setTimeout(() => this.#ask(), DEBOUNCE);
   }
 
   #key(event) {
     if (event.key !== "Enter" || event.isComposing) return;
     event.preventDefault();
-    this.#settle();
+    this.#commit();
   }
 
   #note(text) {

@@ -1,9 +1,10 @@
-/** The camera's way to the server: one peer connection at a time, a new one when it is lost. */
+/** The video's connection to the server: one peer connection at a time, a new one when it is lost. */
 
-import { Backoff } from "./backoff.js";
+import { Backoff } from "../shared/backoff.js";
 
-/** A new connection must stand after this long, and a shaky one recover, ms. */
+/** A new connection must stand after this long, ms: ICE may need seconds to find a path. */
 const CONNECT_WITHIN = 10000;
+/** A `disconnected` one often recovers by itself; after this long it counts as lost, ms. */
 const RECOVER_WITHIN = 2500;
 
 /**
@@ -19,11 +20,12 @@ export class PeerLink {
   #connection = null;
   #sender = null;
   #encoding = {};
-  #shaping = Promise.resolve();
+  #applying = Promise.resolve();
   #signalling = false;
   #backoff = new Backoff();
   #timer = 0;
-  #before = false;
+  /** Whether this stream has been connected before. */
+  #wasConnected = false;
 
   /**
    * @param {object} parts
@@ -42,7 +44,7 @@ export class PeerLink {
   }
 
   /** Send this track from now on; `null` ends the stream. */
-  async use(track) {
+  async setTrack(track) {
     this.#track = track;
     if (!track) return this.#stop();
     if (this.#connection && this.state === "connected") return this.#replace(this.#connection);
@@ -53,11 +55,11 @@ export class PeerLink {
   /**
    * Send no more than this from now on, at once where a connection stands.
    *
-   * @param {RTCRtpEncodingParameters} encoding as `decideSending` returns it.
+   * @param {RTCRtpEncodingParameters} encoding as `chooseEncoding` returns it.
    */
-  shape(encoding) {
+  setEncoding(encoding) {
     this.#encoding = encoding;
-    if (this.#sender) this.#reshape(this.#sender);
+    if (this.#sender) this.#applyEncoding(this.#sender);
   }
 
   /** The socket stands: connect anew. */
@@ -73,7 +75,7 @@ export class PeerLink {
     if (this.#track) this.#waiting();
   }
 
-  async take(answer) {
+  async acceptAnswer(answer) {
     const connection = this.#connection;
     if (connection?.signalingState !== "have-local-offer") return;
     try {
@@ -112,11 +114,11 @@ export class PeerLink {
     } catch {
       if (connection === this.#connection) this.#lost();
     }
-    // Dropped meanwhile: what is wanted now has its own connection, or needs none.
+    // Dropped meanwhile: the track of now has a connection of its own, or there is none.
     if (connection !== this.#connection) return;
     this.offered = this.#send({ type: "offer", sdp: connection.localDescription.sdp });
     if (this.offered) this.#onOffer();
-    this.#reshape(transceiver.sender);
+    this.#applyEncoding(transceiver.sender);
   }
 
   /** Send the present track on a connection that stands. One that won't take it is made anew. */
@@ -129,8 +131,8 @@ export class PeerLink {
   }
 
   /** One change at a time: parameters that were read before another change are refused. */
-  #reshape(sender) {
-    this.#shaping = this.#shaping.then(() => reshape(sender, this.#encoding));
+  #applyEncoding(sender) {
+    this.#applying = this.#applying.then(() => applyEncoding(sender, this.#encoding));
   }
 
   #changed(connection) {
@@ -138,7 +140,7 @@ export class PeerLink {
     const { connectionState } = connection;
     if (connectionState === "connected") {
       clearTimeout(this.#timer);
-      this.#before = true;
+      this.#wasConnected = true;
       this.#backoff.reset();
       this.#become("connected");
       // The camera may have been changed while no message got through to make a connection anew.
@@ -155,16 +157,16 @@ export class PeerLink {
     this.#drop();
     if (!this.#track) return;
     this.#waiting();
-    if (this.#signalling) this.#timer = setTimeout(() => this.#again(), this.#backoff.next());
+    if (this.#signalling) this.#timer = setTimeout(() => this.#reconnect(), this.#backoff.next());
   }
 
-  #again() {
+  #reconnect() {
     if (this.#track && this.#signalling) this.#connect();
   }
 
   #stop() {
     this.#drop();
-    this.#before = false;
+    this.#wasConnected = false;
     this.#backoff.reset();
     this.#become("off");
   }
@@ -180,7 +182,7 @@ export class PeerLink {
   }
 
   #waiting() {
-    this.#become(this.#before ? "reconnecting" : "connecting");
+    this.#become(this.#wasConnected ? "reconnecting" : "connecting");
   }
 
   #become(state, extra = {}) {
@@ -189,8 +191,8 @@ export class PeerLink {
   }
 }
 
-/** Text and small things stay legible when the line is thin: fewer frames rather than fewer pixels. */
-async function reshape(sender, encoding) {
+/** At low bandwidth fewer frames rather than fewer pixels: text and small things stay legible. */
+async function applyEncoding(sender, encoding) {
   const parameters = sender.getParameters();
   parameters.degradationPreference = "maintain-resolution";
   for (const sent of parameters.encodings) Object.assign(sent, encoding);

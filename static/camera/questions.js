@@ -1,31 +1,33 @@
 /** The questions asked and how far their answers have come. Pure: no socket, no document. */
 
-/** Errors that say the picture is not there yet (or not just now), so that asking again may help. */
-const WANTS_PICTURE = new Set(["no_stream", "no_frame", "stream_stalled"]);
+/** Errors that say the picture is not there yet (or not just now), so that a retry may help. */
+const NEEDS_PICTURE = new Set(["no_stream", "no_frame", "stream_stalled"]);
 
 /**
  * One question. `state` is `unsent`, `waiting` (sent, nothing back yet), `answering`, `done`,
  * `failed` or `cancelled`.
  */
-export class Question {
-  #early = new Map();
-  #asked = 0;
+class Question {
+  /** Batches that came before their turn, by number. */
+  #outOfOrder = new Map();
+  /** The first missing batch that the server was asked for. */
+  #requested = 0;
 
   /**
    * @param {{id: string, content: string, keepSeconds?: number, frame?: string|null}} parts
-   *   how long its picture is kept to be asked about again, and whose question's picture it is
-   *   about.
+   *   `keepSeconds`: how long its picture is kept for further questions; `frame`: the id of the
+   *   question whose kept picture this one is about.
    */
   constructor({ id, content, keepSeconds = 0, frame = null }) {
     this.id = id;
     this.content = content;
     this.keepSeconds = keepSeconds;
     this.frame = frame;
-    this.restart();
+    this.reset();
   }
 
   /** Back to the beginning, to be sent again. */
-  restart({ id = this.id } = {}) {
+  reset({ id = this.id } = {}) {
     this.id = id;
     this.state = "unsent";
     this.text = "";
@@ -33,8 +35,8 @@ export class Question {
     this.position = 0;
     this.error = null;
     this.response = null;
-    this.#early.clear();
-    this.#asked = 0;
+    this.#outOfOrder.clear();
+    this.#requested = 0;
   }
 
   get running() {
@@ -45,9 +47,9 @@ export class Question {
     return this.running || this.state === "unsent";
   }
 
-  /** Whether asking again when the stream stands is the way on. */
-  get wantsPicture() {
-    return this.seq === 0 && WANTS_PICTURE.has(this.error?.code);
+  /** Whether a retry is due once there is a stream. */
+  get needsPicture() {
+    return this.seq === 0 && NEEDS_PICTURE.has(this.error?.code);
   }
 
   /**
@@ -55,16 +57,16 @@ export class Question {
    *
    * @returns {number|null} the last batch in hand when the ones after it must be sent again.
    */
-  take({ seq, text }) {
+  addBatch({ seq, text }) {
     if (!this.running || seq <= this.seq) return null;
-    this.#early.set(seq, text);
-    while (this.#early.has(this.seq + 1)) {
+    this.#outOfOrder.set(seq, text);
+    while (this.#outOfOrder.has(this.seq + 1)) {
       this.seq += 1;
-      this.text += this.#early.get(this.seq);
-      this.#early.delete(this.seq);
+      this.text += this.#outOfOrder.get(this.seq);
+      this.#outOfOrder.delete(this.seq);
       this.state = "answering";
     }
-    if (this.#early.size === 0) return null;
+    if (this.#outOfOrder.size === 0) return null;
     return this.#gap();
   }
 
@@ -82,8 +84,8 @@ export class Question {
   /** Each gap is asked for once. */
   #gap() {
     const after = this.seq;
-    if (this.#asked === after + 1) return null;
-    this.#asked = after + 1;
+    if (this.#requested === after + 1) return null;
+    this.#requested = after + 1;
     return after;
   }
 }
@@ -97,22 +99,18 @@ export class Questions {
     this.#newId = newId;
   }
 
-  ask(content, wish = {}) {
-    const question = new Question({ id: this.#newId(), content, ...wish });
+  ask(content, frameOptions = {}) {
+    const question = new Question({ id: this.#newId(), content, ...frameOptions });
     this.#all.set(question.id, question);
     return question;
   }
 
   /** The same words once more, under a new id; about what the camera sees now if need be. */
-  askAgain(question) {
+  retry(question) {
     this.#all.delete(question.id);
     if (question.error?.code === "frame_gone") question.frame = null;
-    question.restart({ id: this.#newId() });
+    question.reset({ id: this.#newId() });
     this.#all.set(question.id, question);
-  }
-
-  get(id) {
-    return this.#all.get(id) ?? null;
   }
 
   clear() {
@@ -132,20 +130,15 @@ export class Questions {
     return [...this.#all.values()].filter((question) => question.running);
   }
 
-  /** Those that failed for want of a picture. */
-  get wantingPicture() {
-    return [...this.#all.values()].filter((question) => question.wantsPicture);
-  }
-
-  /** What to send for a question that was never sent. */
-  send(question) {
+  /** Count a question as sent. @returns {object} the message to send for it. */
+  markSent(question) {
     question.state = "waiting";
     const { id, content, keepSeconds, frame } = question;
     const picture = frame ? { frame } : keepSeconds ? { keep_frame: true } : {};
     return { type: "chat", id, content, ...picture };
   }
 
-  /** What to send after the socket was lost, so that no answer is. */
+  /** The messages to send after the socket was lost, so that no answer is. */
   recover() {
     return this.running.map(({ id, seq }) => ({ type: "resume", id, after: seq }));
   }
@@ -157,14 +150,14 @@ export class Questions {
    *   send back.
    */
   receive(message) {
-    const question = this.get(message.id);
+    const question = this.#all.get(message.id);
     if (!question?.running) return { question: null, reply: null };
     switch (message.type) {
       case "queued":
         question.position = message.position;
         return { question, reply: null };
       case "token":
-        return { question, reply: this.#resumption(question, question.take(message)) };
+        return { question, reply: this.#resumeMessage(question, question.addBatch(message)) };
       case "response":
         question.finish(message);
         return { question, reply: null };
@@ -175,15 +168,15 @@ export class Questions {
     }
   }
 
-  #resumption({ id }, after) {
+  #resumeMessage({ id }, after) {
     return after === null ? null : { type: "resume", id, after };
   }
 
-  /** A server that forgot the question (or never heard it) is asked anew. */
+  /** A server that forgot the question, or never got it, is asked anew. */
   #refused(question, { error: code, detail }) {
     if (code === "unknown_question") {
-      question.restart();
-      return this.send(question);
+      question.reset();
+      return this.markSent(question);
     }
     question.fail({ code, detail });
     return null;

@@ -1,46 +1,24 @@
 /** The camera session's tokens. Kept in memory only: a reload opens a new session. */
 
-/** A reason of the server (or the network) not to give a session. */
-export class Refused extends Error {
-  constructor({ code, detail, status = 0, wait = null }) {
-    super(detail);
-    this.name = "Refused";
-    this.code = code;
-    this.detail = detail;
-    this.status = status;
-    this.wait = wait;
-  }
+import { Refusal } from "../shared/refusal.js";
+import { requestJson } from "../shared/request.js";
 
-  /** Trying again later may help: no answer, too many, or the server is unwell. */
-  get passing() {
-    return this.status === 0 || this.status === 429 || this.status >= 500;
-  }
-
-  /** Somebody else has signed in, or nobody is, where anybody may come. */
-  get loginChanged() {
-    return this.code === "login_changed";
-  }
-
-  get unauthenticated() {
-    return this.status === 401 || this.status === 403;
-  }
-}
-
-/** Tokens are renewed when this part of their life is over. */
+/** Tokens are renewed when this part of their life is over: a slow server still has a quarter of it. */
 const RENEW_AT = 0.75;
+/** A timer may fire a little early; the tokens must be found due for renewal then, ms. */
+const TIMER_SLACK = 50;
 
 export class CameraSession {
-  #csrfToken;
   #login;
   #tokens = null;
+  /** The request for tokens that is under way; whoever needs them meanwhile waits for the same one. */
   #pending = null;
   #timer = 0;
-  /** How many sessions have been forgotten: a reply that comes after that belongs to none. */
+  /** Counts the sessions that have been forgotten: a reply that comes after that belongs to none. */
   #forgotten = 0;
 
-  /** @param {{csrfToken: string, login: string}} page as `readConfig` returns it. */
-  constructor({ csrfToken, login }) {
-    this.#csrfToken = csrfToken;
+  /** @param {{login: string}} config as `readConfig` returns it. */
+  constructor({ login }) {
     this.#login = login;
   }
 
@@ -58,7 +36,7 @@ export class CameraSession {
    * @param {{renew?: boolean, issue?: boolean}} options renew: the last token was refused; issue: open
    *   a session where there is none.
    * @returns {Promise<{url: string, access: string}>}
-   * @throws {Refused}
+   * @throws {Refusal}
    */
   async credentials({ renew = false, issue = true } = {}) {
     const forgotten = this.#forgotten;
@@ -76,7 +54,7 @@ export class CameraSession {
    * End the session on the server.
    *
    * @returns {Promise<boolean>} whether it is this page's session still, so that the page must follow.
-   * @throws {Refused} likewise: not once the session has been forgotten.
+   * @throws {Refusal} likewise: not once the session has been forgotten.
    */
   async end() {
     const tokens = this.#tokens;
@@ -112,13 +90,13 @@ export class CameraSession {
     }
   }
 
-  /** @throws {Refused} when the session that was current then has been forgotten since. */
+  /** @throws {Refusal} when the session that was current then has been forgotten since. */
   #check(forgotten) {
     if (forgotten === this.#forgotten) return;
-    throw new Refused({ code: "forgotten", detail: "The session is not wanted any more." });
+    throw new Refusal({ code: "forgotten", detail: "The session was given up." });
   }
 
-  /** A session that came when nobody wanted it any more would hold a place until it is idle. */
+  /** A session that comes after `forget` would hold a place until it is idle. */
   #discard(access) {
     this.#request("/api/session", { method: "DELETE", access }).catch(() => {});
   }
@@ -154,40 +132,19 @@ export class CameraSession {
     const wait = tokens.lifetime * 1000 * RENEW_AT;
     this.#tokens = { ...tokens, renewAfter: Date.now() + wait };
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#stayFresh(), wait + 50);
+    this.#timer = setTimeout(() => this.#renewInBackground(), wait + TIMER_SLACK);
   }
 
-  /** In the background, so no new session comes of it: only somebody who needs one opens one. */
-  #stayFresh() {
+  /** No new session comes of it: only somebody who needs one opens one. */
+  #renewInBackground() {
     this.credentials({ issue: false }).catch(() => {});
   }
 
-  async #request(path, { method, body, access }) {
-    const headers = { Accept: "application/json", "X-CSRFToken": this.#csrfToken };
+  #request(path, { method, body, access }) {
     // What was said under one login is not continued under another, whoever's cookie this is now.
-    headers["X-QwenCam-Login"] = this.#login;
-    if (body) headers["Content-Type"] = "application/json";
+    const headers = { "X-QwenCam-Login": this.#login };
     if (access) headers.Authorization = `Bearer ${access}`;
-    let response;
-    try {
-      response = await fetch(path, {
-        method,
-        headers,
-        credentials: "same-origin",
-        cache: "no-store",
-        body: body && JSON.stringify(body),
-      });
-    } catch {
-      throw new Refused({ code: "unreachable", detail: "The server can't be reached." });
-    }
-    const reply = await response.json().catch(() => ({}));
-    if (response.ok) return reply;
-    throw new Refused({
-      code: reply.error ?? "internal_error",
-      detail: reply.detail ?? `The server answered ${response.status}.`,
-      status: response.status,
-      wait: Number(response.headers.get("Retry-After")) || null,
-    });
+    return requestJson(path, { method, body, headers, unreachable: "The server can't be reached." });
   }
 }
 

@@ -1,39 +1,37 @@
-/** The protocol's socket: reconnects by itself, beats, and says why it is down. */
+/** The protocol's socket (docs/protocol.md): its states, its pings, and why it is down. */
 
-import { Backoff } from "./backoff.js";
-import { afterClose } from "./close-codes.js";
-import { Refused } from "./session.js";
+import { ReconnectingSocket } from "../shared/reconnecting-socket.js";
+import { Refusal } from "../shared/refusal.js";
+import { afterClose } from "./close-policy.js";
 
 const PROTOCOL = "qwencam.v1";
-const BEAT = 4000;
-/** Pings right after one another at the start: the shortest of several round trips is near the true one. */
-const PROBES = 5;
-const SILENCE = 12000;
-const OPENING = 10000;
-/** This many failed openings in a row may be a refused token that no close code told of. */
-const SUSPECT = 2;
+/** ms. The server closes a socket that it hears nothing of for 12 s: three lost pings. */
+const TIMING = { opening: 10000, silence: 12000, check: 4000, heartbeat: 4000 };
+/** Pings in a row at the start: the shortest of several round trips is near the true one. */
+const FIRST_PINGS = 5;
+/** After so many failures in a row the token may be why, without a close code that says so. */
+const FAILURES_BEFORE_RENEWAL = 2;
+/** A busy server is asked again after this long at the soonest, s. */
+const BUSY_PAUSE = 5;
 
 /**
  * States: `closed`, `connecting`, `ready`, `retrying` (dropped, next try planned), `refused` (the
  * server gives no session; `error` says why), `ended` (`reason`, `note`), `taken-over`.
  */
 export class ProtocolSocket {
+  #socket;
   #credentials;
   #onState;
   #onMessage;
-  #socket = null;
-  #attempt = 0;
-  #backoff = new Backoff();
-  #timer = 0;
-  #beat = 0;
-  #heardAt = 0;
+  /** The newest pong's `at` and when it came, until the next ping sends them back. */
   #pong = null;
-  #probes = 0;
+  #pingsLeft = 0;
   #failures = 0;
   #renew = false;
-  /** Whether another try is planned after a refusal. */
-  #again = false;
-  #lastWords = null;
+  /** Whether a retry is planned after a refusal. */
+  #retriesRefusal = false;
+  /** Reason and note of the server's `ended`; the close that follows it has neither. */
+  #ending = null;
 
   /**
    * @param {object} parts
@@ -46,37 +44,39 @@ export class ProtocolSocket {
     this.#onState = onState;
     this.#onMessage = onMessage;
     this.state = "closed";
+    this.#socket = new ReconnectingSocket({
+      endpoint: () => this.#endpoint(),
+      timing: TIMING,
+      readyType: "ready",
+      ping: () => this.#ping(),
+      onReady: () => this.#ready(),
+      onMessage: (message) => this.#receive(message),
+      onClose: (code) => this.#closed(code),
+      onRefusal: (error) => this.#refused(error),
+    });
   }
 
-  get ready() {
-    return this.state === "ready";
-  }
-
-  /** Whether it is about to connect, or will try again by itself. */
+  /** Whether it is about to connect, or will retry by itself. */
   get pending() {
-    return ["connecting", "retrying"].includes(this.state) || this.#again;
+    return ["connecting", "retrying"].includes(this.state) || this.#retriesRefusal;
   }
 
   /** Connect unless that is so or under way. Also leaves `ended`, `refused` and `taken-over`. */
   open() {
     if (["connecting", "ready", "retrying"].includes(this.state)) return;
-    this.#backoff.reset();
     this.#become("connecting");
-    this.#connect();
+    this.#socket.open();
   }
 
-  /** Try now instead of at the planned time; drop a connection that has gone silent. */
-  hurry() {
-    if (this.state === "retrying") this.#connect();
-    else if (this.ready && Date.now() - this.#heardAt > SILENCE) this.#lost(0);
-    else if (this.ready) this.#ping();
+  /** Retry now instead of at the planned time; drop a connection that has gone silent. */
+  retryNow() {
+    if (this.state === "retrying") this.#socket.connect();
+    else if (this.state === "ready" && !this.#socket.dropIfSilent()) this.#socket.ping();
   }
 
   /** @returns {boolean} whether it went out. */
   send(message) {
-    if (!this.ready || this.#socket.readyState !== WebSocket.OPEN) return false;
-    this.#socket.send(JSON.stringify(message));
-    return true;
+    return this.#socket.send(message);
   }
 
   close() {
@@ -90,104 +90,69 @@ export class ProtocolSocket {
     this.#become("ended", { reason });
   }
 
-  async #connect() {
-    this.#drop();
-    const attempt = this.#attempt;
-    let credentials;
-    try {
-      credentials = await this.#credentials({ renew: this.#renew });
-    } catch (error) {
-      if (attempt === this.#attempt) this.#refused(error);
-      return;
-    }
-    if (attempt !== this.#attempt) return;
-    this.#renew = false;
-    this.#listen(new WebSocket(credentials.url, [PROTOCOL, `bearer.${credentials.access}`]));
+  #drop() {
+    this.#retriesRefusal = false;
+    this.#socket.drop();
   }
 
-  #listen(socket) {
-    this.#socket = socket;
+  async #endpoint() {
+    this.#retriesRefusal = false;
     this.#pong = null;
-    this.#lastWords = null;
-    this.#timer = setTimeout(() => this.#lost(0), OPENING);
-    socket.onmessage = (event) => this.#hear(JSON.parse(event.data));
-    socket.onclose = (event) => this.#lost(event.code);
+    this.#ending = null;
+    const { url, access } = await this.#credentials({ renew: this.#renew });
+    this.#renew = false;
+    return { url, protocols: [PROTOCOL, `bearer.${access}`] };
   }
 
-  #hear(message) {
-    this.#heardAt = Date.now();
-    if (message.type === "pong") {
-      this.#pong = { at: message.at, heard: performance.now() };
-      this.#probes -= 1;
-      if (this.#probes > 0) this.#ping();
-      return;
-    }
-    if (message.type === "ended") this.#lastWords = { reason: message.reason, note: message.note };
-    if (message.type === "ready") this.#welcome();
-    this.#onMessage(message);
-  }
-
-  #welcome() {
-    clearTimeout(this.#timer);
+  #ready() {
     this.#failures = 0;
-    this.#backoff.reset();
-    this.#beat = setInterval(() => this.#pulse(), BEAT);
     this.#become("ready");
-    this.#probes = PROBES;
-    this.#ping();
+    this.#pingsLeft = FIRST_PINGS;
+    this.#socket.ping();
   }
 
-  #pulse() {
-    if (Date.now() - this.#heardAt > SILENCE) this.#lost(0);
-    else this.#ping();
-  }
-
-  /** Tells the server the round trip too: what it said last, and how long that was kept here. */
+  /** Sends the server the round trip too: what its last pong said, and how long that was kept here. */
   #ping() {
     const pong = this.#pong;
     this.#pong = null;
-    if (!pong?.at) return this.send({ type: "ping" });
+    if (!pong?.at) return { type: "ping" };
     const held = Math.round((performance.now() - pong.heard) * 10) / 10;
-    return this.send({ type: "ping", echo: pong.at, held });
+    return { type: "ping", echo: pong.at, held };
   }
 
-  #lost(code) {
-    const lastWords = this.#lastWords;
+  #receive(message) {
+    if (message.type === "pong") {
+      this.#pong = { at: message.at, heard: performance.now() };
+      this.#pingsLeft -= 1;
+      if (this.#pingsLeft > 0) this.#socket.ping();
+      return;
+    }
+    if (message.type === "ended") this.#ending = { reason: message.reason, note: message.note };
+    this.#onMessage(message);
+  }
+
+  #closed(code) {
     this.#failures += 1;
-    this.#drop();
     const { next, wait = 0, ...rest } = afterClose(code);
-    if (lastWords !== null) return this.#become("ended", lastWords);
+    if (this.#ending !== null) return this.#become("ended", this.#ending);
     if (next === "ended" || next === "taken-over") return this.#become(next, rest);
-    this.#renew = next === "renew" || this.#failures % SUSPECT === 0;
+    this.#renew = next === "renew" || this.#failures % FAILURES_BEFORE_RENEWAL === 0;
     return this.#retry(wait);
   }
 
   #refused(error) {
-    if (!(error instanceof Refused)) throw error;
+    if (!(error instanceof Refusal)) throw error;
     if (error.code === "session_ended") return this.#become("ended", { reason: "ended" });
-    if (!error.passing) return this.#become("refused", { error });
+    if (!error.transient) return this.#become("refused", { error });
     if (error.status === 0) return this.#retry(0);
-    this.#again = true;
+    this.#retriesRefusal = true;
     this.#become("refused", { error });
-    this.#timer = setTimeout(() => this.#connect(), Math.max(5, error.wait ?? 0) * 1000);
-    return undefined;
+    return this.#socket.connectIn(Math.max(BUSY_PAUSE, error.retryAfter ?? 0) * 1000);
   }
 
   #retry(wait) {
     this.#become("retrying");
-    this.#timer = setTimeout(() => this.#connect(), Math.max(wait, this.#backoff.next()));
-  }
-
-  #drop() {
-    this.#attempt += 1;
-    this.#again = false;
-    clearTimeout(this.#timer);
-    clearInterval(this.#beat);
-    if (!this.#socket) return;
-    this.#socket.onmessage = null;
-    this.#socket.onclose = null;
-    this.#socket.close(1000);
-    this.#socket = null;
+    this.#socket.retry(wait);
   }
 
   #become(state, extra = {}) {

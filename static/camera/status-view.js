@@ -1,6 +1,6 @@
 /** Shows the page's state: the pill at the top, and the notice where the picture would be. */
 
-import { element } from "./elements.js";
+import { make, setText } from "../shared/dom.js";
 
 const ACTIONS = {
   start: "Try again",
@@ -35,12 +35,12 @@ export class StatusView {
     status.dataset.state = description.state;
     status.dataset.tone = description.tone;
     status.title = description.detail;
-    change(label, description.label);
-    change(detail, description.detail);
-    this.#explain(description.notice);
+    setText(label, description.label);
+    setText(detail, description.detail);
+    this.#showNotice(description.notice);
   }
 
-  #explain(notice) {
+  #showNotice(notice) {
     const { notice: box, title, text, icon, actions, scene } = this.#parts;
     box.hidden = !notice;
     if (scene) scene.hidden = !notice?.actions.includes("scene");
@@ -49,8 +49,8 @@ export class StatusView {
     box.dataset.kind = problem ? "problem" : "welcome";
     box.dataset.steps = String(notice.text.includes("\n"));
     if (problem) icon.setAttribute("href", `#i-${notice.icon}`);
-    change(title, problem ? notice.title : this.#welcome.title);
-    change(text, problem ? notice.text : this.#welcome.text);
+    setText(title, problem ? notice.title : this.#welcome.title);
+    setText(text, problem ? notice.text : this.#welcome.text);
     scene?.classList.toggle("primary", problem);
     const names = notice.actions.filter((name) => name !== "scene");
     const primary = !notice.actions.includes("scene");
@@ -59,14 +59,8 @@ export class StatusView {
 
   #button(name, { primary }) {
     const className = primary ? "button primary" : "button";
-    const button = element("button", { type: "button", className, dataset: { testid: name } });
-    button.append(ACTIONS[name]);
+    const button = make("button", { type: "button", className, "data-testid": name }, ACTIONS[name]);
     button.addEventListener("click", () => this.#onAction(name));
     return button;
   }
-}
-
-/** Only a change is told to a screen reader. */
-function change(node, text) {
-  if (node.textContent !== text) node.textContent = text;
 }

@@ -1,32 +1,6 @@
 /** What state the page is in, and the words for it: one table. Pure. */
 
-/** Facts the state follows from. */
-export const INITIAL_FACTS = Object.freeze({
-  /** `off`, `asking`, `on`, `insecure`, `denied`, `missing`, `taken`, `failed`, `lost` */
-  camera: "off",
-  /** Whether the drawn scene is the stream. */
-  scene: false,
-  /** The socket's state: see `ProtocolSocket`. */
-  socket: "closed",
-  /** Why the session ended. */
-  endReason: null,
-  /** What the operator who ended it has to say. */
-  endNote: "",
-  /** Why no session was given: `{code, detail, unauthenticated, passing}`. */
-  refusal: null,
-  /** The peer connection's state: see `PeerLink`. */
-  peer: "off",
-  peerDetail: "",
-  /** The stream as the server sees it: `{state, width, height, fps, error}`. */
-  stream: null,
-  /** `ok`, `busy`, `down` */
-  model: "ok",
-  modelDetail: "",
-  /** Whether the person is offered the drawn scene. */
-  demo: false,
-});
-
-const CAMERA_TROUBLE = {
+const CAMERA_PROBLEMS = {
   insecure: {
     label: "Camera needs HTTPS",
     icon: "lock",
@@ -79,14 +53,14 @@ const CAMERA_TROUBLE = {
 };
 
 /** Why the other camera is not on, for a person who sees the one before. */
-const SWITCH_TROUBLE = {
+const SWITCH_FAILURES = {
   taken: "The other camera could not be opened: another program holds it. This one stays on.",
   denied: "The other camera could not be opened: it was denied to this page. This one stays on.",
   missing: "No other camera was found. This one stays on.",
 };
 
-export function switchTrouble(kind) {
-  return SWITCH_TROUBLE[kind] ?? "The other camera could not be opened. This one stays on.";
+export function describeSwitchFailure(kind) {
+  return SWITCH_FAILURES[kind] ?? "The other camera could not be opened. This one stays on.";
 }
 
 const END_REASONS = {
@@ -98,7 +72,7 @@ const END_REASONS = {
 };
 
 /** Refusals of a session that have a name of their own. */
-const NO_PLACE = {
+const REFUSALS = {
   user_session_limit: { label: "Too many sessions", title: "You have too many sessions open" },
   address_session_limit: {
     label: "Too many sessions",
@@ -107,7 +81,7 @@ const NO_PLACE = {
   draining: { label: "Closed for now", title: "No new sessions for now" },
 };
 
-const FRAME_TROUBLE = {
+const FRAME_PROBLEMS = {
   frame_too_large: "The server refuses this resolution; use another camera or a smaller picture.",
   filter_failed: "The server’s privacy filter could not run, so it drops the pictures.",
 };
@@ -115,7 +89,7 @@ const FRAME_TROUBLE = {
 /**
  * The page's state.
  *
- * @param {object} facts see `INITIAL_FACTS`.
+ * @param {object} facts as `PageFacts.current` has them.
  * @param {{name: string, port: string}} host where the page comes from.
  * @returns {{state: string, tone: "quiet"|"busy"|"good"|"warn"|"bad", label: string,
  *   detail: string, notice: null|{icon: string|null, title: string, text: string, actions: string[]}}}
@@ -123,10 +97,10 @@ const FRAME_TROUBLE = {
  */
 export function describe(facts, host) {
   return (
-    sessionTrouble(facts) ??
-    cameraTrouble(facts, host) ??
-    linkState(facts) ??
-    modelTrouble(facts) ??
+    sessionProblem(facts) ??
+    cameraProblem(facts, host) ??
+    connectionState(facts) ??
+    modelProblem(facts) ??
     streamState(facts)
   );
 }
@@ -139,7 +113,7 @@ function plain(state, tone, label, detail = "") {
   return { state, tone, label, detail, notice: null };
 }
 
-function sessionTrouble({ socket, endReason, endNote, refusal }) {
+function sessionProblem({ socket, endReason, endNote, refusal }) {
   if (socket === "ended" && endReason === "signed_out") {
     return blocked("signed-out", "quiet", "Signed out", {
       icon: "lock",
@@ -175,30 +149,30 @@ function sessionTrouble({ socket, endReason, endNote, refusal }) {
       actions: ["sign-in"],
     });
   }
-  const { label, title } = NO_PLACE[refusal.code] ?? {
-    label: refusal.passing ? "Server busy" : "No session",
-    title: refusal.passing ? "The server is busy" : "The server gave no session",
+  const { label, title } = REFUSALS[refusal.code] ?? {
+    label: refusal.transient ? "Server busy" : "No session",
+    title: refusal.transient ? "The server is busy" : "The server gave no session",
   };
   return blocked("busy", "warn", label, {
     icon: "clock",
     title,
-    text: refusal.passing ? `${refusal.detail} Trying again by itself.` : refusal.detail,
+    text: refusal.transient ? `${refusal.detail} Trying again by itself.` : refusal.detail,
     actions: ["retry"],
   });
 }
 
-function cameraTrouble({ camera, demo }, host) {
-  const trouble = CAMERA_TROUBLE[camera];
-  if (!trouble) return null;
-  return blocked(camera === "missing" ? "no-camera" : camera, "bad", trouble.label, {
-    icon: trouble.icon,
-    title: trouble.title,
-    text: trouble.text({ host }),
-    actions: demo ? ["scene", ...trouble.actions] : trouble.actions,
+function cameraProblem({ camera, demo }, host) {
+  const problem = CAMERA_PROBLEMS[camera];
+  if (!problem) return null;
+  return blocked(camera === "missing" ? "no-camera" : camera, "bad", problem.label, {
+    icon: problem.icon,
+    title: problem.title,
+    text: problem.text({ host }),
+    actions: demo ? ["scene", ...problem.actions] : problem.actions,
   });
 }
 
-function linkState({ camera, socket, peer, peerDetail }) {
+function connectionState({ camera, socket, peer, peerDetail }) {
   if (camera === "asking") {
     return plain("asking", "busy", "Allow the camera", "The browser asks for your permission.");
   }
@@ -214,7 +188,7 @@ function linkState({ camera, socket, peer, peerDetail }) {
   return null;
 }
 
-function modelTrouble({ model, modelDetail }) {
+function modelProblem({ model, modelDetail }) {
   if (model === "down") return plain("model-down", "bad", "Model down", modelDetail);
   if (model === "busy") return plain("model-busy", "warn", "Model busy", modelDetail);
   return null;
@@ -228,7 +202,7 @@ function streamState({ camera, scene, stream, demo }) {
     };
   }
   if (stream?.error) {
-    const detail = FRAME_TROUBLE[stream.error] ?? "The server can’t use this video.";
+    const detail = FRAME_PROBLEMS[stream.error] ?? "The server can’t use this video.";
     return plain("stream-error", "bad", "Video not usable", detail);
   }
   if (stream?.state === "stalled") {

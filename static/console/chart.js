@@ -1,6 +1,6 @@
 /** A small chart of the last hour: bars or lines over sixty minutes. */
 
-import { draw, make, setAttribute, setText } from "./dom.js";
+import { make, setAttribute, setText } from "../shared/dom.js";
 import { clock } from "./format.js";
 
 const WIDTH = 600;
@@ -8,8 +8,15 @@ const HEIGHT = 110;
 const MINUTES = 60;
 const STEP = WIDTH / MINUTES;
 
+/** An element in SVG, where everything is an attribute. */
+function draw(tag, attributes) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  return element;
+}
+
 /** The least of 1, 2, 5 × 10^n that holds `value`. */
-export function ceiling(value) {
+function ceiling(value) {
   if (!(value > 0)) return 1;
   const power = 10 ** Math.floor(Math.log10(value));
   return [1, 2, 5, 10].map((factor) => factor * power).find((bound) => bound >= value * 0.9999);
@@ -77,7 +84,7 @@ export class Chart {
     const chosen = this.#index();
     const cursor = chosen < 0 ? [] : [draw("rect", { class: "cursor", x: this.#x(chosen), y: 0, width: STEP, height: HEIGHT })];
     this.#svg.replaceChildren(...cursor, ...marks);
-    this.#tell();
+    this.#describe();
   }
 
   /** Where the chosen minute is now, -1 when none is chosen or it has left the hour. */
@@ -119,7 +126,7 @@ export class Chart {
     return `${clock(minute.at)}: ${values.join(", ")}`;
   }
 
-  #tell() {
+  #describe() {
     const newest = this.#minutes.at(-1);
     const minute = this.#minutes[this.#index()];
     setText(this.#readout, minute ? this.#sentence(minute) : "");
@@ -137,10 +144,10 @@ export class Chart {
   #key(event) {
     const last = this.#minutes.length - 1;
     const now = this.#index() < 0 ? last : this.#index();
-    const wanted = { ArrowLeft: now - 1, ArrowDown: now - 1, ArrowRight: now + 1, ArrowUp: now + 1, Home: 0, End: last }[event.key];
-    if (wanted === undefined) return;
+    const target = { ArrowLeft: now - 1, ArrowDown: now - 1, ArrowRight: now + 1, ArrowUp: now + 1, Home: 0, End: last }[event.key];
+    if (target === undefined) return;
     event.preventDefault();
-    this.#choose(Math.min(Math.max(wanted, 0), last));
+    this.#choose(Math.min(Math.max(target, 0), last));
   }
 
   #choose(index) {

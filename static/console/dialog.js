@@ -1,7 +1,7 @@
 /** The one dialog: asks before something that users will feel. */
 
-import { Refused } from "./calls.js";
-import { setText } from "./dom.js";
+import { setMessage, setText } from "../shared/dom.js";
+import { Refusal } from "../shared/refusal.js";
 
 const $ = (id) => document.getElementById(id);
 
@@ -37,7 +37,7 @@ export class Dialog {
     $("dialog-scope").hidden = !all;
     setText($("dialog-all"), all);
     $("dialog-form").elements.scope.value = "one";
-    this.#fail("");
+    setMessage($("dialog-error"), "");
     this.#box.showModal();
     (note ? $("dialog-note-text") : $("dialog-cancel")).focus();
   }
@@ -49,15 +49,10 @@ export class Dialog {
       await this.#act({ note: $("dialog-note-text").value, all });
       this.#box.close();
     } catch (error) {
-      if (!(error instanceof Refused)) throw error;
-      this.#fail(error.message);
+      if (!(error instanceof Refusal)) throw error;
+      setMessage($("dialog-error"), error.detail);
     } finally {
       this.#confirm.disabled = false;
     }
-  }
-
-  #fail(text) {
-    setText($("dialog-error"), text);
-    $("dialog-error").hidden = !text;
   }
 }

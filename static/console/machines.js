@@ -1,17 +1,17 @@
 /** Model servers, workers and GPUs: a card each. */
 
-import { make } from "./dom.js";
+import { make } from "../shared/dom.js";
 import { ago, count, gigabytes, share, unit } from "./format.js";
 
-function figures(pairs) {
-  return make("dl", { className: "figures" }, ...pairs.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value))));
+function valueList(pairs) {
+  return make("dl", { className: "values" }, ...pairs.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value))));
 }
 
 function card(testid, { title, tone, state, small }, pairs) {
   const head = make("p", { className: "card-head" },
     make("span", { className: "dot", "data-tone": tone, "aria-hidden": "true" }),
     make("strong", {}, title), " ", make("span", { className: "soft" }, state));
-  return make("div", { className: "machine", "data-testid": testid }, head, small ? make("p", { className: "soft small-print" }, small) : null, figures(pairs));
+  return make("div", { className: "machine", "data-testid": testid }, head, small ? make("p", { className: "soft small-print" }, small) : null, valueList(pairs));
 }
 
 function empty(text) {

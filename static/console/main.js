@@ -1,14 +1,14 @@
-/** The console: puts its parts together and carries messages to them. */
+/** The console page: makes its parts and brings them the messages of its socket. */
 
-import { changeSetting, endSession, endSessionsOf } from "./calls.js";
+import { setAttribute, setText } from "../shared/dom.js";
+import { changeSetting, endSession, endSessionsOf } from "./api.js";
 import { Chart } from "./chart.js";
 import { Dialog } from "./dialog.js";
-import { setAttribute, setText } from "./dom.js";
-import { Feed } from "./feed.js";
 import { count, duration } from "./format.js";
 import { showGpus, showServers, showWorkers } from "./machines.js";
 import { Sessions } from "./sessions.js";
 import { Settings } from "./settings.js";
+import { ConsoleSocket } from "./socket.js";
 import { Tiles } from "./tiles.js";
 import { Toasts } from "./toasts.js";
 
@@ -25,7 +25,6 @@ const CHARTS = [
   { title: "Streams", format: count, series: [{ name: "streams", key: "streams", kind: "line", tone: "good" }] },
 ];
 const CONNECTION = {
-  connecting: ["Connecting…", "connecting"],
   live: ["Live", "live"],
   lost: ["Reconnecting…", "lost"],
   "signed-out": ["Signed out", "lost"],
@@ -54,19 +53,19 @@ class Console {
       segments: [...document.querySelectorAll("[data-show]")],
       onEnd: (row, ofUser) => this.askToEnd(row, ofUser),
     });
-    this.settings = new Settings({ box: $("settings"), may: () => this.mayChange, toasts: this.toasts });
+    this.settings = new Settings({ box: $("settings"), mayChange: () => this.mayChange, toasts: this.toasts });
     $("drain-toggle").addEventListener("click", () => this.askToDrain());
-    this.feed = new Feed({ onState: (state) => this.connected(state), onMessage: (message) => this.hear(message) });
-    this.feed.open();
-    document.addEventListener("signed-out", () => this.connected("signed-out"));
-    setInterval(() => this.age(), 1000);
+    this.socket = new ConsoleSocket({ onState: (state) => this.connectionChanged(state), onMessage: (message) => this.receive(message) });
+    this.socket.open();
+    document.addEventListener("signed-out", () => this.connectionChanged("signed-out"));
+    setInterval(() => this.showAge(), 1000);
   }
 
   get mayChange() {
     return this.me.permissions.includes("change_settings");
   }
 
-  connected(state) {
+  connectionChanged(state) {
     const [text, tone] = CONNECTION[state];
     setText($("connection-text"), text);
     $("connection").dataset.state = tone;
@@ -74,14 +73,14 @@ class Console {
     const login = `${document.body.dataset.loginUrl}?next=${encodeURIComponent(location.pathname)}`;
     $("stale-login").hidden = state !== "signed-out";
     $("stale-login").href = login;
-    // Not under the hands of somebody who is typing: that would be lost.
+    // Not while something is typed and not saved: that would be lost.
     if (state === "signed-out" && !this.settings.edited) location.assign(login);
-    this.age();
+    this.showAge();
   }
 
-  /** Say how old the figures are once they are not fresh any more. */
-  age() {
-    const fresh = this.state === "live" || this.state === "connecting" || this.state === undefined;
+  /** Say how old what is shown is, once it is not fresh any more. */
+  showAge() {
+    const fresh = this.state === "live" || this.state === undefined;
     document.body.dataset.state = fresh ? (this.updatedAt ? "live" : "loading") : "stale";
     $("stale").hidden = fresh;
     if (fresh) return;
@@ -91,10 +90,10 @@ class Console {
     setText($("stale-why"), STALE[this.state]);
   }
 
-  hear(message) {
+  receive(message) {
     switch (message.type) {
       case "hello":
-        return this.welcomed(message.me);
+        return this.setUser(message.me);
       case "settings":
         // Draining has its own switch, which asks first.
         return this.settings.show(message.rows.filter(({ name }) => name !== "accept_sessions"));
@@ -106,7 +105,7 @@ class Console {
       case "minute":
         return this.minute(message);
       case "sessions":
-        return this.sessions.hear(message);
+        return this.sessions.receive(message);
       case "servers":
         return showServers($("servers"), message.rows);
       case "workers":
@@ -117,7 +116,7 @@ class Console {
     }
   }
 
-  welcomed(me) {
+  setUser(me) {
     this.me = me;
     this.sessions.mayEnd = me.permissions.includes("end_sessions");
     setText($("sessions-rights"), me.permissions.includes("end_sessions") ? "" : " Your group may look, not end sessions.");
@@ -145,16 +144,16 @@ class Console {
   }
 
   askToEnd(row, ofUser) {
-    const who = row.user ?? "an anonymous visitor";
+    const user = row.user ?? "an anonymous visitor";
     this.dialog.ask({
-      title: `End the session of ${who}?`,
+      title: `End the session of ${user}?`,
       text: "Their camera and the conversation end at once. They may open a new session.",
       confirm: "End",
       note: true,
-      all: ofUser > 1 ? `All ${ofUser} sessions of ${who}` : "",
+      all: ofUser > 1 ? `All ${ofUser} sessions of ${user}` : "",
       act: async ({ note, all }) => {
-        const ended = all ? (await endSessionsOf(row.user_id, note)).ended : (await endSession(row.id, note), 1);
-        this.toasts.say(ended === 1 ? "Session ended." : `${ended} sessions ended.`);
+        const { ended = 1 } = await (all ? endSessionsOf(row.user_id, note) : endSession(row.id, note));
+        this.toasts.show(ended === 1 ? "Session ended." : `${ended} sessions ended.`);
       },
     });
   }
@@ -167,7 +166,7 @@ class Console {
       confirm: accept ? "Accept sessions" : "Drain",
       act: async () => {
         await changeSetting("accept_sessions", accept);
-        this.toasts.say(accept ? "New sessions are accepted." : "The platform drains.");
+        this.toasts.show(accept ? "New sessions are accepted." : "The platform drains.");
       },
     });
   }

@@ -1,7 +1,7 @@
-/** The sessions table. A tick touches the cells that changed and nothing else. */
+/** The sessions table. An update touches the cells that changed and nothing else. */
 
 import { COLUMNS, matches, order } from "./columns.js";
-import { make, setAttribute, setText } from "./dom.js";
+import { make, setAttribute, setText } from "../shared/dom.js";
 
 export class Sessions {
   #rows = new Map();
@@ -17,8 +17,8 @@ export class Sessions {
 
   /**
    * @param {object} parts
-   * @param {(row: object, ofUser: number) => void} parts.onEnd somebody wants to end a session;
-   *   `ofUser` live sessions its user has
+   * @param {(row: object, ofUser: number) => void} parts.onEnd the operator asks to end a
+   *   session; `ofUser` is how many live ones its user has
    */
   constructor({ table, empty, tally, filter, segments, onEnd }) {
     this.#table = table;
@@ -26,14 +26,14 @@ export class Sessions {
     this.#tally = tally;
     this.#onEnd = onEnd;
     this.#buildHead();
-    filter.addEventListener("input", () => this.#look({ filter: filter.value.trim().toLowerCase() }));
+    filter.addEventListener("input", () => this.#setView({ filter: filter.value.trim().toLowerCase() }));
     for (const segment of segments) {
       segment.addEventListener("click", () => {
         for (const other of segments) other.setAttribute("aria-pressed", String(other === segment));
-        this.#look({ show: segment.dataset.show });
+        this.#setView({ show: segment.dataset.show });
       });
     }
-    setInterval(() => this.#tick(), 1000);
+    setInterval(() => this.#refreshAges(), 1000);
   }
 
   set mayEnd(may) {
@@ -42,7 +42,7 @@ export class Sessions {
   }
 
   /** @param {{full: boolean, rows: object[], gone: string[]}} message */
-  hear({ full, rows, gone }) {
+  receive({ full, rows, gone }) {
     this.#known = true;
     const leaving = full ? new Set([...this.#rows.keys()].filter((id) => !rows.some((row) => row.id === id))) : gone;
     for (const id of leaving) this.#remove(id);
@@ -73,7 +73,7 @@ export class Sessions {
     this.#arrange();
   }
 
-  #look(view) {
+  #setView(view) {
     Object.assign(this.#view, view);
     this.#arrange();
   }
@@ -103,8 +103,7 @@ export class Sessions {
   }
 
   #offerEnd(line, row) {
-    const wanted = this.#mayEnd && !row.ended_at;
-    if (!wanted) {
+    if (!this.#mayEnd || row.ended_at) {
       line.button?.remove();
       line.button = null;
     } else if (!line.button) {
@@ -127,23 +126,23 @@ export class Sessions {
     this.#rows.delete(id);
   }
 
-  /** Show the rows that are wanted, in order; a row that is in its place already is not moved. */
+  /** Show the rows of the view, in order. One that is in its place is not moved: it would lose the focus. */
   #arrange() {
-    const wanted = [...this.#rows.values()].filter((row) => matches(row, this.#view));
-    wanted.sort(order(this.#sort.column, this.#sort.descending));
+    const rows = [...this.#rows.values()].filter((row) => matches(row, this.#view));
+    rows.sort(order(this.#sort.column, this.#sort.descending));
     const body = this.#table.tBodies[0];
-    const shown = new Set(wanted.map((row) => row.id));
+    const shown = new Set(rows.map((row) => row.id));
     for (const tr of [...body.rows]) if (!shown.has(tr.dataset.id)) tr.remove();
     const focused = document.activeElement;
-    wanted.forEach((row, index) => {
+    rows.forEach((row, index) => {
       const { tr } = this.#line(row.id);
       if (body.rows[index] !== tr) body.insertBefore(tr, body.rows[index] ?? null);
     });
     if (focused !== document.activeElement && focused?.isConnected) focused.focus();
-    this.#sayHowMany(wanted.length);
+    this.#showCounts(rows.length);
   }
 
-  #sayHowMany(shown) {
+  #showCounts(shown) {
     const all = [...this.#rows.values()];
     const live = all.filter((row) => !row.ended_at).length;
     setText(this.#tally, this.#known ? `${live} live` : "");
@@ -153,7 +152,7 @@ export class Sessions {
     setText(this.#empty, narrowed ? "No session matches." : this.#view.show === "ended" ? "No session has ended yet." : "Nobody is here at the moment.");
   }
 
-  #tick() {
+  #refreshAges() {
     const now = Date.now();
     const index = COLUMNS.findIndex(({ id }) => id === "idle");
     for (const { id, tr, cells } of this.#lines.values()) {

@@ -1,7 +1,8 @@
 /** The live settings: a control for each; what is being edited is never overwritten. */
 
-import { Refused, changeSetting, resetSetting } from "./calls.js";
-import { make, setAttribute, setText } from "./dom.js";
+import { make, setAttribute, setMessage, setText } from "../shared/dom.js";
+import { Refusal } from "../shared/refusal.js";
+import { changeSetting, resetSetting } from "./api.js";
 import { when } from "./format.js";
 
 const LONG = new Set(["system_prompt", "notice"]);
@@ -11,17 +12,17 @@ export class Settings {
   #box;
   #fields = new Map();
   #rows = [];
-  #may;
+  #mayChange;
   #toasts;
 
-  /** @param {() => boolean} parts.may whether this operator may change settings */
-  constructor({ box, may, toasts }) {
+  /** @param {() => boolean} parts.mayChange whether this operator may change settings */
+  constructor({ box, mayChange, toasts }) {
     this.#box = box;
-    this.#may = may;
+    this.#mayChange = mayChange;
     this.#toasts = toasts;
   }
 
-  /** The same values again, for somebody who may do other things now. */
+  /** Show the same values again, since the operator may do other things now. */
   refresh() {
     this.show(this.#rows);
   }
@@ -53,7 +54,7 @@ export class Settings {
     const element = make("div", { className: `setting ${row.kind}` },
       make("div", { className: "setting-text" }, label, help, meta),
       make("div", { className: "setting-control" }, control, ...buttons, back), error);
-    const frame = { element, meta, error, back, taken: () => undefined };
+    const frame = { element, meta, error, back, onSaved: () => undefined };
     back.addEventListener("click", () => this.#send(row, () => resetSetting(row.name), frame));
     return frame;
   }
@@ -62,13 +63,13 @@ export class Settings {
     const control = make("button", { type: "button", className: "switch-button", id: `setting-${row.name}`, "data-testid": `setting-${row.name}`, role: "switch" }, make("span", { className: "switch", "aria-hidden": "true" }));
     const frame = this.#frame(row, control);
     control.addEventListener("click", () => {
-      const wanted = control.getAttribute("aria-checked") !== "true";
-      this.#send(row, () => changeSetting(row.name, wanted), { ...frame, back: control });
+      const value = control.getAttribute("aria-checked") !== "true";
+      this.#send(row, () => changeSetting(row.name, value), { ...frame, back: control });
     });
     const show = (now) => {
       setAttribute(control, "aria-checked", String(now.value));
-      control.disabled = !this.#may();
-      this.#tell(frame, now);
+      control.disabled = !this.#mayChange();
+      this.#showOrigin(frame, now);
     };
     return { element: frame.element, show };
   }
@@ -88,10 +89,10 @@ export class Settings {
     const edited = () => inForce !== null && read() !== inForce;
     control.addEventListener("input", () => {
       save.disabled = !edited();
-      this.#fail(frame.error, control, "");
+      this.#showError(frame.error, control, "");
     });
     const store = () => this.#send(row, () => changeSetting(row.name, read()), { ...frame, back: save, control });
-    frame.taken = (value) => {
+    frame.onSaved = (value) => {
       control.value = String(value);
       inForce = value;
       save.disabled = true;
@@ -104,38 +105,37 @@ export class Settings {
       const keep = edited() && now.value !== read();
       inForce = now.value;
       if (!keep) control.value = String(now.value);
-      save.disabled = !edited() || !this.#may();
-      control.disabled = !this.#may();
-      this.#tell(frame, now);
+      save.disabled = !edited() || !this.#mayChange();
+      control.disabled = !this.#mayChange();
+      this.#showOrigin(frame, now);
     };
     return { element: frame.element, show, edited };
   }
 
-  #tell({ meta, back }, row) {
+  #showOrigin({ meta, back }, row) {
     const changed = row.changed_at ? `Changed ${when(row.changed_at, Date.now())} by ${row.changed_by ?? "a command"}. ` : "";
     const long = typeof row.default === "string" && row.default.length > 60;
     setText(meta, `${changed}Default: ${long ? "from the environment" : shown(row.default)}`);
-    back.hidden = row.value === row.default || !this.#may();
+    back.hidden = row.value === row.default || !this.#mayChange();
   }
 
-  async #send(row, call, { error, back: button, control, taken }) {
+  async #send(row, call, { error, back: button, control, onSaved }) {
     button.setAttribute("aria-busy", "true");
     try {
       const { value } = await call();
-      taken?.(value);
-      this.#fail(error, control, "");
-      this.#toasts.say(`${row.label}: saved.`);
+      onSaved(value);
+      this.#showError(error, control, "");
+      this.#toasts.show(`${row.label}: saved.`);
     } catch (refusal) {
-      if (!(refusal instanceof Refused)) throw refusal;
-      this.#fail(error, control, refusal.message);
+      if (!(refusal instanceof Refusal)) throw refusal;
+      this.#showError(error, control, refusal.detail);
     } finally {
       button.removeAttribute("aria-busy");
     }
   }
 
-  #fail(error, control, text) {
-    setText(error, text);
-    error.hidden = !text;
+  #showError(error, control, text) {
+    setMessage(error, text);
     if (control) setAttribute(control, "aria-invalid", text ? "true" : null);
   }
 }

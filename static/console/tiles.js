@@ -1,6 +1,6 @@
-/** What goes on now, in large figures. */
+/** The tiles: the numbers of the moment, each with what it is made of. */
 
-import { make, setAttribute, setText } from "./dom.js";
+import { make, setAttribute, setText } from "../shared/dom.js";
 import { count, duration, words } from "./format.js";
 
 const of = (part, whole) => `${count(part)} / ${count(whole)}`;

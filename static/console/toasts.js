@@ -1,6 +1,6 @@
-/** Short notes that go by themselves. */
+/** Toasts: short messages that go by themselves. */
 
-import { make } from "./dom.js";
+import { make } from "../shared/dom.js";
 
 const SECONDS = 6;
 
@@ -12,7 +12,7 @@ export class Toasts {
   }
 
   /** @param {"good"|"bad"} tone */
-  say(text, tone = "good") {
+  show(text, tone = "good") {
     const toast = make("p", { className: `toast ${tone}`, "data-testid": "toast" }, text);
     this.#box.append(toast);
     setTimeout(() => toast.remove(), SECONDS * 1000);

@@ -12,7 +12,7 @@ import pytest
 from aioice import stun
 from aioice.turn import create_turn_endpoint
 
-from apps.camera_sessions.ice import ice_servers_for
+from apps.camera_sessions.turn_credentials import ice_servers_with_credentials
 from tests.coturn import SECRET, Coturn, running_coturn
 
 
@@ -26,7 +26,7 @@ def session(place: str, *, secret: str = SECRET, now: float | None = None) -> di
     """Return what a camera session is told of the server at `place`."""
     servers = [{"urls": f"turn:{place}"}]
     moment = time.time() if now is None else now
-    return ice_servers_for(uuid4(), servers=servers, turn_secret=secret, now=moment)[0]
+    return ice_servers_with_credentials(uuid4(), servers=servers, turn_secret=secret, now=moment)[0]
 
 
 async def bind(place: str, told: dict[str, Any], *, peer: str, transport: str = "udp") -> int:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from playwright.sync_api import Page, expect
 
@@ -17,6 +18,9 @@ TOKENS = {
 }
 FRAME = {"age_ms": 38, "width": 448, "height": 252, "captured_at": 1}
 
+TAB_HEADER = "X-Tab"
+"""What a tab's requests are known by."""
+
 Reply = tuple[int, dict[str, Any]]
 
 
@@ -25,28 +29,30 @@ class CameraTab:
 
     def __init__(self, page: Page, *, token: Reply, init: str) -> None:
         self.page = page
+        self.name = uuid4().hex
         self.problems: list[str] = []
         self.calls: dict[str, int] = {}
         self.token = token
         page.on("pageerror", lambda error: self.problems.append(str(error)))
         page.on("console", self._heard)
         page.add_init_script(init + WIRE)
-        self._serve("/api/token", lambda: self.token)
-        self._serve("/api/token/refresh", lambda: (200, {"access": "b"}))
-        self._serve("/api/session", lambda: (200, {}))
-        self._serve("/health", lambda: (200, {"checks": {}}))
+        page.set_extra_http_headers({TAB_HEADER: self.name})
 
     def _heard(self, message: Any) -> None:
         if message.type == "error" and "Failed to load resource" not in message.text:
             self.problems.append(message.text)
 
-    def _serve(self, path: str, reply: Callable[[], Reply]) -> None:
-        def answer(route: Any) -> None:
+    def reply(self, path: str) -> Reply | None:
+        """Return what the API says to this tab; None for what is no part of the API."""
+        replies: dict[str, Reply] = {
+            "/api/token": self.token,
+            "/api/token/refresh": (200, {"access": "b"}),
+            "/api/session": (200, {}),
+            "/health": (200, {"checks": {}}),
+        }
+        if path in replies:
             self.calls[path] = self.calls.get(path, 0) + 1
-            status, body = reply()
-            route.fulfill(status=status, json=body)
-
-        self.page.route(f"**{path}", answer)
+        return replies.get(path)
 
     def part(self, name: str) -> Any:
         """Return the element with this test id."""

@@ -319,7 +319,7 @@ FORGOTTEN = """async (ends) => {
         const reply = () => resolve(new Response(JSON.stringify(body), { status: 200 }));
         asked.push({ method, path, reply });
     });
-    const session = new CameraSession({ csrfToken: "" });
+    const session = new CameraSession({ login: "" });
     const states = [];
     const socket = new ProtocolSocket({
         credentials: (options) => session.credentials(options),
@@ -389,9 +389,9 @@ LATE_REPLACEMENT = """async () => {
     const track = () => document.createElement("canvas").captureStream(1).getTracks()[0];
     const [first, second] = [track(), track()];
     peer.signallingReady();
-    peer.use(first);          // Being connected …
-    peer.use(second);         // … when the camera is switched …
-    peer.use(null);           // … and stopped.
+    peer.setTrack(first);     // Being connected …
+    peer.setTrack(second);    // … when the camera is switched …
+    peer.setTrack(null);      // … and stopped.
     await new Promise((resolve) => setTimeout(resolve, 300));
     return { sent: camera.sent().length, state: peer.state, offered: peer.offered };
 }"""

@@ -374,6 +374,16 @@ def test_the_keyboard_sends_breaks_lines_and_stops(open_tab: OpenTab):
     expect(tab.part("answer")).to_have_text("")
 
 
+def test_live_mode_without_a_camera_points_at_its_button_until_it_is_off(open_tab: OpenTab):
+    tab = open_tab()
+    screen = tab.page.locator("#screen")
+    tab.part("live-toggle").click()
+    expect(tab.part("live-meta")).to_have_text("Start the camera to begin.")
+    expect(screen).to_have_attribute("data-attention", "start")
+    tab.part("live-toggle").click()
+    expect(screen).to_have_attribute("data-attention", "")
+
+
 def test_live_mode_starts_changes_and_stops(open_tab: OpenTab):
     tab = open_tab()
     tab.start()
@@ -408,31 +418,37 @@ SENT_PER_SECOND = """async () => {
 }"""
 
 
-@pytest.mark.parametrize(
-    ("wish", "expected"),
-    [
-        ({}, {"maxFramerate": 10, "scaleResolutionDownBy": 2, "maxBitrate": 345_600}),
-        ({"asking": True}, {"maxFramerate": 30, "scaleResolutionDownBy": 2}),
-        ({"live": True}, {"maxFramerate": 10}),
-        ({"live": True, "liveRate": 8}, {"maxFramerate": 16}),
-        ({"live": True, "liveRate": 30}, {"maxFramerate": 30}),
-        ({"width": 640, "height": 480}, {"scaleResolutionDownBy": 1}),
-        ({"width": 720, "height": 1280}, {"scaleResolutionDownBy": 2}),
-        ({"frameEdge": 1288}, {"scaleResolutionDownBy": 1}),
-        ({"frameEdge": 1288, "asking": True}, {"maxBitrate": 2_500_000}),
-        ({"width": 0, "height": 0}, {"scaleResolutionDownBy": 1, "maxBitrate": 0}),
-    ],
-)
-def test_what_is_sent_follows_what_is_wished(
-    open_tab: OpenTab, wish: dict[str, Any], expected: dict[str, float]
-):
-    usual = {"asking": False, "live": False, "liveRate": 2, "frameEdge": 448}
-    decide = """async (wish) => {
-        const { decideSending } = await import("/static/camera/sending.js");
-        return decideSending(wish);
+USUAL_DEMAND = {
+    "asking": False,
+    "live": False,
+    "liveRate": 2,
+    "frameEdge": 448,
+    "width": 1280,
+    "height": 720,
+}
+ENCODINGS: list[tuple[dict[str, Any], dict[str, float]]] = [
+    ({}, {"maxFramerate": 10, "scaleResolutionDownBy": 2, "maxBitrate": 345_600}),
+    ({"asking": True}, {"maxFramerate": 30, "scaleResolutionDownBy": 2}),
+    ({"live": True}, {"maxFramerate": 10}),
+    ({"live": True, "liveRate": 8}, {"maxFramerate": 16}),
+    ({"live": True, "liveRate": 30}, {"maxFramerate": 30}),
+    ({"width": 640, "height": 480}, {"scaleResolutionDownBy": 1}),
+    ({"width": 720, "height": 1280}, {"scaleResolutionDownBy": 2}),
+    ({"frameEdge": 1288}, {"scaleResolutionDownBy": 1}),
+    ({"frameEdge": 1288, "asking": True}, {"maxBitrate": 2_500_000}),
+    ({"width": 0, "height": 0}, {"scaleResolutionDownBy": 1, "maxBitrate": 0}),
+]
+
+
+def test_the_encoding_follows_what_is_demanded_of_it(open_tab: OpenTab):
+    choose = """async (demands) => {
+        const { chooseEncoding } = await import("/static/camera/encoding.js");
+        return demands.map(chooseEncoding);
     }"""
-    wish = {**usual, "width": 1280, "height": 720, **wish}
-    assert open_tab().page.evaluate(decide, wish).items() >= expected.items()
+    demands = [USUAL_DEMAND | demand for demand, _ in ENCODINGS]
+    chosen = open_tab().page.evaluate(choose, demands)
+    for (demand, expected), encoding in zip(ENCODINGS, chosen, strict=True):
+        assert encoding.items() >= expected.items(), demand
 
 
 def holds_once_of_three(measure: Callable[[], None]) -> None:

@@ -46,8 +46,8 @@ class Login(LoginView):
 class Logout(LogoutView):
     """`POST` only, so that no link can log anybody out.
 
-    Ends the camera sessions of this login too. Where that fails the login stays as well, and the
-    reply, 503, says so: nobody may believe to be out while a camera is still served.
+    Ends the camera sessions of this login too. Where that fails the login stays as well, with 503:
+    nobody may believe to be signed out while a camera still streams.
     """
 
     http_method_names = ["post", "options"]
@@ -57,5 +57,5 @@ class Logout(LogoutView):
             return super().post(request, *args, **kwargs)
         except DatabaseError as error:
             logger.error("A login could not be ended: %s", type(error).__name__)
-        # Without the request: what the usual context is read from is not there.
+        # Without the request: the usual context needs the database, which is away.
         return HttpResponse(render_to_string("accounts/still_signed_in.html"), status=503)

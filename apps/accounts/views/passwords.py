@@ -1,4 +1,4 @@
-"""Changing a password, and setting a new one for who forgot it, by a mailed link."""
+"""Changing a password, and resetting a forgotten one by a mailed link."""
 
 from typing import Any
 
@@ -18,13 +18,13 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 
 from apps.accounts.browser_logins import login_id
+from apps.accounts.emails import RedirectThenSend
 from apps.accounts.forms import (
     ChangePasswordForm,
     ForgottenPasswordForm,
     ResetPasswordForm,
     SetPassword,
 )
-from apps.accounts.letters import RedirectThenSend
 from apps.accounts.logins import client_address, client_network
 from apps.accounts.models import User
 from apps.accounts.signals import AccountChange, announce, other_logins_ended
@@ -74,8 +74,8 @@ class ForgottenPassword(PasswordResetView):
             form.add_error(None, TOO_MANY)
             return self.render_to_response(self.get_context_data(form=form), status=429)
         form.save(request=self.request, use_https=self.request.is_secure())
-        letters = form.letters if isinstance(form, ForgottenPasswordForm) else []
-        return RedirectThenSend(str(self.success_url), letters=letters)
+        emails = form.emails if isinstance(form, ForgottenPasswordForm) else []
+        return RedirectThenSend(str(self.success_url), emails=emails)
 
 
 class ForgottenPasswordSent(PasswordResetDoneView):
@@ -86,7 +86,7 @@ class ForgottenPasswordSent(PasswordResetDoneView):
 
 @method_decorator(never_cache, name="dispatch")
 class ResetPassword(PasswordResetConfirmView):
-    """Sets a new password for who followed the mailed link, once."""
+    """Sets a new password by the mailed link, once."""
 
     template_name = "accounts/password_reset_confirm.html"
     form_class = ResetPasswordForm

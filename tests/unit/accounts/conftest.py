@@ -10,7 +10,7 @@ from apps.accounts.models import User
 from apps.accounts.signals import AccountChange, account_changed
 from tests.form_client import FormClient
 
-Told = tuple[AccountChange, str, User | None, str | None]
+Announced = tuple[AccountChange, str, User | None, str | None]
 
 
 @pytest.fixture(autouse=True)
@@ -36,10 +36,10 @@ def stranger(db) -> User:
 
 
 @pytest.fixture
-def changes(monkeypatch) -> Iterator[list[Told]]:
+def changes(monkeypatch) -> Iterator[list[Announced]]:
     """What `account_changed` said, in order. A test never commits, so nothing waits for that."""
     monkeypatch.setattr(transaction, "on_commit", lambda call, **_: call())
-    heard: list[Told] = []
+    heard: list[Announced] = []
 
     def hear(*, change, username, actor, address, **_) -> None:
         heard.append((change, username, actor, address))

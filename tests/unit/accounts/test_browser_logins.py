@@ -14,7 +14,7 @@ from django.contrib.auth.models import Group
 from django.contrib.sessions.models import Session
 from django.db import DatabaseError
 
-from apps.accounts.browser_logins import LOGIN_ID, hold_login
+from apps.accounts.browser_logins import LOGIN_ID, lock_login
 from apps.accounts.invitations import create_invitation
 from apps.accounts.models import User
 from apps.accounts.signals import login_ended, other_logins_ended
@@ -168,7 +168,7 @@ def test_an_end_that_fails_is_none_and_says_so(owner: User, over: list[str]):
 def test_a_login_can_be_held_until_it_ends(owner: User):
     browser = logged_in("owner")
     key = browser.session.session_key
-    assert hold_login(key)
+    assert lock_login(key)
     browser.post("/logout")
-    assert not hold_login(key)
-    assert not hold_login(None)
+    assert not lock_login(key)
+    assert not lock_login(None)

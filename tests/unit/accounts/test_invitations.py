@@ -12,7 +12,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from apps.accounts.invitations import accept_invitation, create_invitation, open_invitation
+from apps.accounts.invitations import accept_invitation, create_invitation, find_open_invitation
 from apps.accounts.models import Invitation, User
 from apps.accounts.signals import AccountChange
 from apps.contract import Refusal
@@ -57,14 +57,14 @@ def test_the_token_is_stored_nowhere(token):
 
 def test_an_old_invitation_is_no_good(token):
     Invitation.objects.update(expires_at=timezone.now())
-    assert open_invitation(token) is None
+    assert find_open_invitation(token) is None
     with pytest.raises(Refusal, match="invitation is not valid"):
         accept(token)
 
 
 @pytest.mark.parametrize("junk", ["", "x", "\ud800"])
 def test_junk_is_no_invitation(db, junk):
-    assert open_invitation(junk) is None
+    assert find_open_invitation(junk) is None
     with pytest.raises(Refusal, match="invitation is not valid"):
         accept(junk)
 
@@ -108,7 +108,7 @@ def test_what_is_wrong_is_said_at_its_field(token, client, fields):
     page = join(client, token, **fields)
     assert page.status_code == 200
     assert list(page.context["form"].errors) == list(fields)
-    assert open_invitation(token)
+    assert find_open_invitation(token)
 
 
 # --- The command --------------------------------------------------------------------------------

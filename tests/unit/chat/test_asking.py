@@ -13,7 +13,7 @@ from apps.chat.questions import NewQuestion, Question, QuestionStore, State
 from apps.fleet import presence
 from apps.frames.store import FrameStore
 from apps.frames.types import EncodedFrame
-from apps.streaming.types import Wish
+from apps.streaming.types import CapturePurpose
 
 PICTURE = EncodedFrame(jpeg=b"", width=448, height=336, captured_at=0.001, uuid="0" * 32)
 LIMITS = AskLimits(chars=100, per_minute=60, depth=4, stale_seconds=60)
@@ -39,7 +39,7 @@ class World:
             call=self.nothing,
         )
 
-    async def snapshot(self, peer: object, *, wish: Wish) -> EncodedFrame:
+    async def snapshot(self, peer: object, *, wish: CapturePurpose) -> EncodedFrame:
         return PICTURE
 
     async def nothing(self) -> None:
@@ -48,7 +48,9 @@ class World:
     async def answer_finished(self, session_id: str, question_id: str) -> None:
         pass
 
-    async def frame_wanted(self, session_id: str, question_id: str, *, wish: Wish) -> None:
+    async def frame_wanted(
+        self, session_id: str, question_id: str, *, wish: CapturePurpose
+    ) -> None:
         self.asked += 1
         self.on_asked()
 

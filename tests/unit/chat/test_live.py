@@ -18,7 +18,7 @@ from apps.contract import Refusal
 from apps.frames.store import FrameStore
 from apps.frames.types import EncodedFrame
 from apps.streaming.capture import SceneUnchanged
-from apps.streaming.types import Wish
+from apps.streaming.types import CapturePurpose
 
 PICTURE = EncodedFrame(jpeg=b"", width=448, height=336, captured_at=0.001, uuid="0" * 32)
 FRAME = {"age_ms": 5, "width": 448, "height": 336, "captured_at": 1}
@@ -35,7 +35,7 @@ class World:
         self.changed = False
         self.model_is_free = True
         self.fails = False
-        self.wishes: list[Wish] = []
+        self.wishes: list[CapturePurpose] = []
         self.asked: list[str] = []
         self.said: list[ServerMessage] = []
         self.refused: list[str] = []
@@ -65,7 +65,7 @@ class World:
         )
         return self.mode
 
-    async def snapshot(self, peer: object, *, wish: Wish) -> EncodedFrame:
+    async def snapshot(self, peer: object, *, wish: CapturePurpose) -> EncodedFrame:
         self.wishes.append(wish)
         if wish == "live_if_changed" and not self.changed:
             raise SceneUnchanged(width=448, height=336, captured_at=time.time())

@@ -1,4 +1,4 @@
-"""A console that fails stops watching: it used to be told of every change for ever."""
+"""A console that fails unsubscribes: else every state would go to it for ever."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ class Failing(ConsoleConsumer):
     stopped = 0
 
     async def connect(self) -> None:
-        self._stop = self._count
+        self._unsubscribe = self._count
         raise Failure
 
     def _count(self) -> None:

@@ -6,9 +6,9 @@ import pytest
 
 from apps.maintenance.durations import (
     InvalidDuration,
+    format_duration,
     parse_duration,
     parse_idle_seconds,
-    spoken,
 )
 
 
@@ -63,4 +63,4 @@ def test_idleness_may_be_plain_seconds():
     [(-1, "0 s"), (59.9, "59 s"), (60, "1 min"), (7199, "1 h"), (86_400 * 40, "40 d")],
 )
 def test_spoken_in_the_largest_unit(seconds, text):
-    assert spoken(timedelta(seconds=seconds)) == text
+    assert format_duration(timedelta(seconds=seconds)) == text

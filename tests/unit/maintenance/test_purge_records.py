@@ -8,8 +8,8 @@ from django.contrib.sessions.models import Session
 from django.utils import timezone
 
 from apps.accounts.models import User
+from apps.camera_sessions.lifecycle import purge_ended
 from apps.camera_sessions.models import CameraSession
-from apps.camera_sessions.purging import purge_ended
 from apps.console.models import AuditEntry, Kind
 from tests.unit.maintenance.worlds import ended_session_of, session_of
 

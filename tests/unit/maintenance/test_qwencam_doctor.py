@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from apps.maintenance.doctor.findings import Check, failed, ok, warning
 from apps.maintenance.management.commands import qwencam_doctor
-from qwencam_site.doctor.findings import Check, failed, ok, warning
 
 
 @pytest.fixture
@@ -14,7 +14,7 @@ def examine(run, monkeypatch):
 
     def examined(*findings, arguments=()):
         checks = [
-            Check(group="Group", name=f"check {number}", look=lambda finding=finding: finding)
+            Check(group="Group", name=f"check {number}", run=lambda finding=finding: finding)
             for number, finding in enumerate(findings)
         ]
         monkeypatch.setattr(qwencam_doctor.Command, "_checks", lambda self, timeout: checks)

@@ -5,7 +5,7 @@ import stat
 
 import pytest
 
-from qwencam_site.quickstart_settings import adopt, keep, settings_file
+from qwencam_site.quickstart_settings import load_missing, save, settings_file
 
 KEYS = {"DJANGO_SECRET_KEY": "made-up", "JWT_SECRET_KEY": "made-up-too"}
 
@@ -20,7 +20,7 @@ def root(tmp_path):
 
 
 def kept(root, **more):
-    keep(root, data_dir=root / "var", environment={**KEYS, **more})
+    save(root, data_dir=root / "var", environment={**KEYS, **more})
     return settings_file(root / "var")
 
 
@@ -34,15 +34,15 @@ def test_settings_are_kept_for_their_user_alone(root):
 def test_commands_find_them(root):
     kept(root, A="2")
     environment = {"A": "given"}
-    adopt(root, environment=environment)
+    load_missing(root, environment=environment)
     assert environment == {**KEYS, "A": "given"}
 
 
 def test_another_data_folder_is_named_by_its_setting(root, tmp_path):
     (tmp_path / "elsewhere" / "run").mkdir(parents=True)
-    keep(root, data_dir=tmp_path / "elsewhere", environment={**KEYS, "A": "3"})
+    save(root, data_dir=tmp_path / "elsewhere", environment={**KEYS, "A": "3"})
     environment = {"DATA_DIR": str(tmp_path / "elsewhere")}
-    adopt(root, environment=environment)
+    load_missing(root, environment=environment)
     assert environment["A"] == "3"
 
 
@@ -50,11 +50,11 @@ def test_another_data_folder_is_named_by_its_setting(root, tmp_path):
 def test_a_platform_that_is_set_up_otherwise_is_let_be(root, name):
     kept(root, A="2")
     environment = {name: "production"}
-    adopt(root, environment=environment)
+    load_missing(root, environment=environment)
     assert environment == {name: "production"}
     (root / ".env").write_text(f"{name}=production\n")
     environment = {}
-    adopt(root, environment=environment)
+    load_missing(root, environment=environment)
     assert environment == {}
 
 
@@ -63,7 +63,7 @@ def test_without_a_quickstart_nothing_is_adopted(root, content):
     if content is not None:
         settings_file(root / "var").write_text(content)
     environment: dict[str, str] = {}
-    adopt(root, environment=environment)
+    load_missing(root, environment=environment)
     assert environment == {}
 
 
@@ -72,12 +72,12 @@ def test_only_settings_are_adopted(root):
     hostile = {**KEYS, "LD_PRELOAD": "/tmp/x.so", "A": 7, "B": "3"}
     settings_file(root / "var").write_text(json.dumps(hostile))
     environment: dict[str, str] = {}
-    adopt(root, environment=environment)
+    load_missing(root, environment=environment)
     assert environment == {**KEYS, "B": "3"}
     for content in ("[1]", "7", '"text"'):
         settings_file(root / "var").write_text(content)
         environment = {}
-        adopt(root, environment=environment)
+        load_missing(root, environment=environment)
         assert environment == {}
 
 
@@ -85,7 +85,7 @@ def test_nothing_of_somebody_elses_is_adopted(root, monkeypatch):
     kept(root, A="2")
     monkeypatch.setattr("os.geteuid", lambda: 12345)
     environment: dict[str, str] = {}
-    adopt(root, environment=environment)
+    load_missing(root, environment=environment)
     assert environment == {}
 
 

@@ -14,8 +14,6 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from cyclonedx.schema import SchemaVersion
-from cyclonedx.validation.json import JsonStrictValidator
 
 from qwencam_site import __version__
 
@@ -140,6 +138,10 @@ def test_the_bills_of_materials_have_every_locked_package(released: Path):
     requirements = ROOT / "deploy" / "requirements"
     sources = {file.stem for file in requirements.glob("*.in")}
     assert bills.keys() == sources - {"dev", "benchmark", "privacy-check"}
+    # Its import takes four seconds, which every other test would wait for.
+    from cyclonedx.schema import SchemaVersion
+    from cyclonedx.validation.json import JsonStrictValidator
+
     # The same lines make each of them, and this takes seconds.
     valid = JsonStrictValidator(SchemaVersion.V1_6).validate_str(bills["platform"].read_text())
     assert valid is None

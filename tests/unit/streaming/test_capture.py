@@ -1,4 +1,4 @@
-"""From the wish for a frame to an encoded frame.
+"""From the request for a frame to an encoded frame.
 
 Guards: the frame carries its capture time; a picture that arrives older than the limit is never
 let through, and the user hears that the stream is stalled.

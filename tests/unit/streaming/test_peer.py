@@ -37,7 +37,7 @@ def impatient(**seconds: float) -> pytest.MarkDecorator:
 
 @pytest.fixture(autouse=True)
 def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("apps.streaming.peer.STALL_PATIENCE_SECONDS", 60.0)
+    monkeypatch.setattr("apps.streaming.peer.STALL_TIMEOUT_SECONDS", 60.0)
 
 
 @pytest.mark.parametrize("codec", ["VP8", "H264"])

@@ -1,13 +1,11 @@
 """`manage.py drain`: accept no new sessions, or accept them again."""
 
-from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
-from django.utils import timezone
 
-from apps.camera_sessions.listing import unended
+from apps.camera_sessions.lifecycle import count_live
 from apps.live_settings.changes import change_setting
 from apps.live_settings.current import refresh
 from apps.live_settings.definitions import InvalidSetting
@@ -46,7 +44,8 @@ class Command(MaintenanceCommand):
         self._tell(as_json=options["json"])
 
     def _tell(self, *, as_json: bool) -> None:
-        now, left = refresh(), _live_sessions()
+        now = refresh()
+        left = count_live(idle_seconds=settings.SESSION_IDLE_SECONDS)
         if as_json:
             draining = not now.accept_sessions
             self.write_json({"draining": draining, "notice": now.notice, "live_sessions": left})
@@ -56,8 +55,3 @@ class Command(MaintenanceCommand):
         )
         self.stdout.write(f"Live sessions: {left}")
         self.stdout.write(f"Notice: {now.notice or 'none'}")
-
-
-def _live_sessions() -> int:
-    since = timezone.now() - timedelta(seconds=settings.SESSION_IDLE_SECONDS)
-    return unended().filter(last_active_at__gt=since).count()

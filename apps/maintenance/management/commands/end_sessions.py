@@ -8,11 +8,15 @@ from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
 from apps.camera_sessions import lifecycle
-from apps.camera_sessions.listing import unended
-from apps.camera_sessions.models import MAX_NOTE_CHARS, EndReason
-from apps.maintenance.command import MaintenanceCommand, argument
+from apps.camera_sessions.models import (
+    MAX_NOTE_CHARS,
+    CameraSession,
+    CameraSessionQuerySet,
+    EndReason,
+)
+from apps.maintenance.command import MaintenanceCommand, argument_type
 from apps.maintenance.durations import parse_idle_seconds
-from apps.maintenance.users import user_named
+from apps.maintenance.user_lookup import get_user_or_fail
 
 
 class Command(MaintenanceCommand):
@@ -29,7 +33,7 @@ class Command(MaintenanceCommand):
         parser.add_argument(
             "ids",
             nargs="*",
-            type=argument(_session_id),
+            type=argument_type(_session_id),
             metavar="ID",
             help="a session's id, as list_sessions shows it",
         )
@@ -37,21 +41,27 @@ class Command(MaintenanceCommand):
         parser.add_argument("--all", action="store_true", help="all sessions of everybody")
         parser.add_argument(
             "--idle",
-            type=argument(parse_idle_seconds),
+            type=argument_type(parse_idle_seconds),
             metavar="SECONDS",
             help="sessions not used for so long: seconds, or a duration such as 30m",
         )
         parser.add_argument(
             "--note",
-            type=argument(_note),
+            type=argument_type(_note),
             default="",
             metavar="TEXT",
             help=f"a sentence that their users see ({MAX_NOTE_CHARS} characters at most)",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        ids = self._chosen(**options)
-        ended = self._end(ids, note=options["note"])
+        sessions = self._chosen(**options)
+        with self.progress(sessions.count(), "sessions ended") as progress:
+            ended = lifecycle.end_sessions(
+                sessions,
+                reason=EndReason.OPERATOR,
+                note=options["note"],
+                after_each=progress.add,
+            )
         if options["json"]:
             self.write_json({"ended": [str(pk) for pk in ended]})
         elif ended:
@@ -67,30 +77,19 @@ class Command(MaintenanceCommand):
         all: bool,
         idle: timedelta | None,
         **_: Any,
-    ) -> list[UUID]:
-        """Return the ids asked for, of sessions that have not ended."""
+    ) -> CameraSessionQuerySet:
+        """Return the sessions asked for that have not ended."""
         if bool(ids) + bool(user) + all + (idle is not None) != 1:
             raise CommandError(
                 "Say which sessions: ids, --user NAME, --idle SECONDS or --all; one of them.",
                 returncode=2,
             )
-        sessions = unended(
-            user=user_named(user) if user else None,
-            idle_since=timezone.now() - idle if idle is not None else None,
-        )
-        if ids:
-            sessions = sessions.filter(pk__in=ids)
-        return list(sessions.values_list("pk", flat=True))
-
-    def _end(self, ids: list[UUID], *, note: str) -> list[UUID]:
-        """End them and return those that nobody else had ended meanwhile."""
-        ended = []
-        with self.progress(len(ids), "sessions ended") as progress:
-            for pk in ids:
-                if lifecycle.end_session(pk, reason=EndReason.OPERATOR, note=note):
-                    ended.append(pk)
-                progress.add()
-        return ended
+        sessions = CameraSession.objects.unended()
+        if user:
+            return sessions.of(get_user_or_fail(user))
+        if idle is not None:
+            return sessions.idle(now=timezone.now(), idle_seconds=idle.total_seconds())
+        return sessions.filter(pk__in=ids) if ids else sessions
 
 
 def _session_id(text: str) -> UUID:

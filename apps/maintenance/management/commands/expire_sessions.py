@@ -1,13 +1,12 @@
 """`manage.py expire_sessions`: what the scheduler does, once."""
 
-from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
 from django.utils import timezone
 
 from apps.camera_sessions import lifecycle
-from apps.camera_sessions.listing import unended
+from apps.camera_sessions.models import CameraSession
 from apps.maintenance.command import MaintenanceCommand
 
 
@@ -22,9 +21,9 @@ class Command(MaintenanceCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         now, idle_seconds = timezone.now(), settings.SESSION_IDLE_SECONDS
-        waiting = unended(idle_since=now - timedelta(seconds=idle_seconds)).count()
+        idle = CameraSession.objects.idle(now=now, idle_seconds=idle_seconds).count()
         total = 0
-        with self.progress(waiting, "sessions expired") as progress:
+        with self.progress(idle, "sessions expired") as progress:
             while ended := lifecycle.expire_idle(now, idle_seconds=idle_seconds):
                 total += ended
                 progress.add(ended)

@@ -7,10 +7,10 @@ from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 
 from apps.camera_sessions import lifecycle
-from apps.camera_sessions.opening import opened, session_limits
+from apps.camera_sessions.opening import opened_session_body, session_limits
 from apps.contract import Refusal
-from apps.maintenance.command import MaintenanceCommand, argument
-from apps.maintenance.users import user_named
+from apps.maintenance.command import MaintenanceCommand, argument_type
+from apps.maintenance.user_lookup import get_user_or_fail
 
 
 class Command(MaintenanceCommand):
@@ -27,7 +27,7 @@ class Command(MaintenanceCommand):
         parser.add_argument("--user", metavar="NAME", required=True, help="whose session it is")
         parser.add_argument(
             "--base-url",
-            type=argument(_socket_base),
+            type=argument_type(_socket_base),
             dest="socket_base",
             default=settings.PUBLIC_URL,
             metavar="URL",
@@ -35,19 +35,19 @@ class Command(MaintenanceCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        user = user_named(options["user"])
+        user = get_user_or_fail(options["user"])
         if not user.is_active:
             raise CommandError(f"The user {user.get_username()!r} is disabled.")
         try:
             session = lifecycle.open_session(user, address=None, limits=session_limits())
         except Refusal as refusal:
             raise CommandError(f"{refusal.detail} ({refusal.code})") from refusal
-        told = opened(session, socket_base=options["socket_base"])
+        body = opened_session_body(session, socket_base=options["socket_base"])
         if options["json"]:
-            self.write_json(told)
+            self.write_json(body)
             return
         for name in ("session_id", "access", "refresh", "expires_in", "ws_url"):
-            self.stdout.write(f"{name:<10}  {told[name]}")
+            self.stdout.write(f"{name:<10}  {body[name]}")
 
 
 def _socket_base(url: str) -> str:

@@ -6,15 +6,14 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import CommandParser
-from django.db.models import QuerySet
 from django.utils import timezone
 
-from apps.camera_sessions.listing import SessionLine, lines, unended
-from apps.camera_sessions.models import CameraSession
-from apps.maintenance.command import MaintenanceCommand, argument, positive
-from apps.maintenance.durations import spoken
-from apps.maintenance.tables import aligned
-from apps.maintenance.users import user_named
+from apps.camera_sessions.listing import SessionSummary, summarize
+from apps.camera_sessions.models import CameraSession, CameraSessionQuerySet
+from apps.maintenance.command import MaintenanceCommand, argument_type, positive
+from apps.maintenance.durations import format_duration
+from apps.maintenance.tables import align_columns
+from apps.maintenance.user_lookup import get_user_or_fail
 
 _HEAD = ("ID", "USER", "ADDRESS", "STARTED (UTC)", "IDLE", "ASKED", "ANSWERED", "ERRORS", "STATE")
 
@@ -33,7 +32,7 @@ class Command(MaintenanceCommand):
         parser.add_argument("--user", metavar="NAME", help="this user's only")
         parser.add_argument(
             "--limit",
-            type=argument(positive),
+            type=argument_type(positive),
             default=100,
             metavar="N",
             help="at most so many (default: 100)",
@@ -42,7 +41,7 @@ class Command(MaintenanceCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         chosen = _chosen(everything=options["all"], username=options["user"])
         shown = list(
-            lines(
+            summarize(
                 chosen[: options["limit"]],
                 now=timezone.now(),
                 idle_seconds=settings.SESSION_IDLE_SECONDS,
@@ -53,12 +52,12 @@ class Command(MaintenanceCommand):
             return
         self._show(shown, of=chosen.count(), everything=options["all"])
 
-    def _show(self, shown: list[SessionLine], *, of: int, everything: bool) -> None:
+    def _show(self, shown: list[SessionSummary], *, of: int, everything: bool) -> None:
         kind = "" if everything else "live "
         if not shown:
             self.stdout.write(f"No {kind}sessions.")
             return
-        head, *rows = aligned([_HEAD, *map(_row, shown)])
+        head, *rows = align_columns([_HEAD, *map(_row, shown)])
         self.stdout.write(head, style_func=self.style.MIGRATE_LABEL)
         for row in rows:
             self.stdout.write(row)
@@ -66,22 +65,23 @@ class Command(MaintenanceCommand):
         self.stdout.write(f"{len(shown)} {kind}session{'s' if len(shown) > 1 else ''}{rest}")
 
 
-def _chosen(*, everything: bool, username: str | None) -> QuerySet[CameraSession]:
-    user = user_named(username) if username is not None else None
-    if not everything:
-        since = timezone.now() - timedelta(seconds=settings.SESSION_IDLE_SECONDS)
-        return unended(user=user).filter(last_active_at__gt=since)
+def _chosen(*, everything: bool, username: str | None) -> CameraSessionQuerySet:
     sessions = CameraSession.objects.all()
-    return sessions.filter(user=user) if user is not None else sessions
+    if username is not None:
+        sessions = sessions.of(get_user_or_fail(username))
+    if not everything:
+        idle_seconds = settings.SESSION_IDLE_SECONDS
+        sessions = sessions.live(now=timezone.now(), idle_seconds=idle_seconds)
+    return sessions
 
 
-def _row(line: SessionLine) -> tuple[str, ...]:
+def _row(line: SessionSummary) -> tuple[str, ...]:
     return (
         str(line.id),
         line.user or "(anonymous)",
         line.address or "-",
         f"{line.started_at:%Y-%m-%d %H:%M:%S}",
-        spoken(timedelta(seconds=line.idle_seconds)),
+        format_duration(timedelta(seconds=line.idle_seconds)),
         str(line.questions),
         str(line.answers),
         str(line.errors),
@@ -89,5 +89,5 @@ def _row(line: SessionLine) -> tuple[str, ...]:
     )
 
 
-def _as_json(line: SessionLine) -> dict[str, object]:
+def _as_json(line: SessionSummary) -> dict[str, object]:
     return {**asdict(line), "id": str(line.id), "started_at": line.started_at.isoformat()}

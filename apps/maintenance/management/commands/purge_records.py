@@ -8,8 +8,8 @@ from django.utils import timezone
 
 from apps.console import audit
 from apps.console.models import Kind
-from apps.maintenance.command import MaintenanceCommand, argument
-from apps.maintenance.durations import parse_duration, spoken
+from apps.maintenance.command import MaintenanceCommand, argument_type
+from apps.maintenance.durations import format_duration, parse_duration
 from apps.maintenance.records import KINDS, RecordKind
 
 
@@ -27,7 +27,7 @@ class Command(MaintenanceCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
             "--older-than",
-            type=argument(parse_duration),
+            type=argument_type(parse_duration),
             required=True,
             metavar="DURATION",
             help="such as 30d or 12h",
@@ -39,8 +39,10 @@ class Command(MaintenanceCommand):
         dry = options["dry_run"]
         counts = {kind.name: self._purge(kind, span=span, dry=dry) for kind in KINDS}
         if not dry and any(counts.values()):
-            told = ", ".join(f"{counts[kind.name]} {kind.title}" for kind in KINDS)
-            audit.record(Kind.RECORDS_PURGED, detail=f"older than {spoken(span)}: {told}")
+            deleted = ", ".join(f"{counts[kind.name]} {kind.title}" for kind in KINDS)
+            audit.record(
+                Kind.RECORDS_PURGED, detail=f"older than {format_duration(span)}: {deleted}"
+            )
         if options["json"]:
             self.write_json({"dry_run": dry, **counts})
             return

@@ -10,11 +10,11 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandParser
 from django.db import connections
 
-from apps.maintenance.command import MaintenanceCommand, argument
+from apps.maintenance.command import MaintenanceCommand, argument_type
+from apps.maintenance.doctor.findings import Check, Result
+from apps.maintenance.doctor.report import Paint, as_json, summary, text_lines, worst
+from apps.maintenance.doctor.running import run_checks
 from qwencam_site import __version__
-from qwencam_site.doctor.findings import Check, Result
-from qwencam_site.doctor.report import Paint, as_json, summary, text_lines, worst
-from qwencam_site.doctor.running import run_checks
 
 _ROOT = Path(__file__).resolve().parents[4]
 
@@ -39,7 +39,7 @@ class Command(MaintenanceCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
             "--timeout",
-            type=argument(_timeout),
+            type=argument_type(_timeout),
             default=2.0,
             metavar="SECONDS",
             help="longest time for each check (default: %(default)g)",
@@ -65,10 +65,10 @@ class Command(MaintenanceCommand):
     def _checks(self, *, timeout: float) -> list[Check]:
         # Needs settings, which may be what is wrong.
         if self._settings_problem:
-            from qwencam_site.doctor.host import checks_without_settings
+            from apps.maintenance.doctor.host import checks_without_settings
 
             return checks_without_settings(_ROOT, problem=self._settings_problem)
-        from qwencam_site.doctor.examination import all_checks
+        from apps.maintenance.doctor.examination import all_checks
 
         return all_checks(timeout=timeout)
 

@@ -27,7 +27,7 @@ class Command(MaintenanceCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         file: Path = options["file"].absolute()
-        connections.close_all()  # A connection of our own would be in the way.
+        connections.close_all()  # One of our own could hold a lock.
         act = check if options["check"] else restore
         try:
             act(connection.settings_dict, copy=file)
