@@ -15,20 +15,25 @@ from rest_framework.response import Response
 from rest_framework.views import exception_handler as rest_framework_handler
 from rest_framework.views import set_rollback
 
-from apps.camera_sessions.parsers import BodyTooLarge
+from apps.camera_sessions.parsers import body_too_large
+from apps.contract import ErrorCode, Refusal
 
 logger = logging.getLogger(__name__)
 
 _CODES = {
-    "authentication_failed": "not_authenticated",
-    "error": "internal_error",
-    "invalid": "bad_request",
-    "not_acceptable": "bad_request",
-    "parse_error": "bad_json",
-    "permission_denied": "forbidden",
-    "throttled": "rate_limited",
-    "unsupported_media_type": "bad_request",
+    "authentication_failed": ErrorCode.NOT_AUTHENTICATED,
+    "error": ErrorCode.INTERNAL_ERROR,
+    "invalid": ErrorCode.BAD_REQUEST,
+    "method_not_allowed": ErrorCode.METHOD_NOT_ALLOWED,
+    "not_acceptable": ErrorCode.BAD_REQUEST,
+    "not_authenticated": ErrorCode.NOT_AUTHENTICATED,
+    "not_found": ErrorCode.NOT_FOUND,
+    "parse_error": ErrorCode.BAD_JSON,
+    "permission_denied": ErrorCode.FORBIDDEN,
+    "throttled": ErrorCode.RATE_LIMITED,
+    "unsupported_media_type": ErrorCode.BAD_REQUEST,
 }
+"""What the REST framework calls an error, and what clients do."""
 
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
@@ -36,12 +41,24 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
     if isinstance(error, RecursionError):
         error = ParseError("The JSON is nested too deep.")
     if isinstance(error, RequestDataTooBig):
-        error = BodyTooLarge()
+        error = body_too_large()
+    if isinstance(error, Refusal):
+        return _refused(error, context)
     response = rest_framework_handler(error, context)
     if response is None:
         return _internal_error(error, context)
     response.data = body(_foreseen(error, status=response.status_code))
     return response
+
+
+def _refused(refusal: Refusal, context: dict[str, Any]) -> Response:
+    set_rollback()
+    headers = {}
+    status = refusal.code.status or 500
+    if status == 401:  # RFC 9110 wants to be told how to authenticate.
+        header = context["view"].get_authenticate_header(context["request"])
+        headers["WWW-Authenticate"] = header
+    return Response(refusal.as_dict(), status=status, headers=headers)
 
 
 def body(error: APIException) -> dict[str, str]:
@@ -58,11 +75,10 @@ def _foreseen(error: Exception, *, status: int) -> APIException:
     return APIException("This is not allowed.", code="permission_denied")
 
 
-def _code(error: APIException) -> str:
+def _code(error: APIException) -> ErrorCode:
     if isinstance(error, ValidationError):
-        return "bad_request"
-    code = str(error.get_codes())
-    return _CODES.get(code, code)
+        return ErrorCode.BAD_REQUEST
+    return _CODES.get(str(error.get_codes()), ErrorCode.INTERNAL_ERROR)
 
 
 def _sentence(error: APIException) -> str:
@@ -92,5 +108,5 @@ def _first_message(detail: Any) -> str:
 def _internal_error(error: Exception, context: dict[str, Any]) -> Response:
     logger.error("Unhandled error in %s", type(context.get("view")).__name__, exc_info=error)
     set_rollback()
-    detail = "Something went wrong on our side."
-    return Response({"error": "internal_error", "detail": detail}, status=500)
+    internal = Refusal(ErrorCode.INTERNAL_ERROR, "Something went wrong on our side.")
+    return Response(internal.as_dict(), status=500)

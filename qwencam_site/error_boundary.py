@@ -12,7 +12,7 @@ from typing import Any
 from autobahn.exception import Disconnected
 
 from apps.chat.failures import kind_and_place
-from apps.chat.protocol import CloseCode
+from apps.contract import CloseCode
 
 logger = logging.getLogger(__name__)
 

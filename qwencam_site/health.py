@@ -13,9 +13,9 @@ from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_safe
 from redis.exceptions import ResponseError
 
-from apps.chat import presence
-from apps.chat.redis_client import async_redis
-from apps.inference.health import probe
+from apps.fleet import presence
+from apps.fleet.redis_client import async_redis
+from apps.inference.connection import probe
 
 CHECK_SECONDS = 1.5
 HEALTH_KEY = "health"

@@ -3,6 +3,8 @@
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.deprecation import MiddlewareMixin
 
+from apps.contract import ErrorCode, Refusal
+
 BODIES_WE_READ = frozenset({"", "application/json", "application/x-www-form-urlencoded"})
 
 
@@ -35,4 +37,5 @@ class UploadsForbidden(MiddlewareMixin):
         ):
             return None
         detail = "QwenCam takes no uploads: video comes from the camera over WebRTC only."
-        return JsonResponse({"error": "uploads_forbidden", "detail": detail}, status=403)
+        refusal = Refusal(ErrorCode.UPLOADS_FORBIDDEN, detail)
+        return JsonResponse(refusal.as_dict(), status=refusal.code.status)

@@ -7,8 +7,8 @@ from typing import Any
 from uuid import uuid4
 
 import numpy as np
-from websockets.exceptions import ConnectionClosed
 
+from deploy.client import ConnectionLost, Refused
 from tests.camera_client import CameraClient
 
 PAUSE_SECONDS = 0.1
@@ -35,7 +35,7 @@ class Asking:
         while not self._over.is_set():
             question = uuid4().hex
             self.asked.append(question)
-            with suppress(ConnectionClosed):
+            with suppress(ConnectionLost):
                 await self.camera.send(type="chat", id=question, content=self._question)
             await self._until_ended(question)
             await asyncio.sleep(PAUSE_SECONDS)
@@ -58,7 +58,7 @@ class Asking:
             try:
                 await self.camera.open_socket()
                 break
-            except (OSError, ConnectionClosed):
+            except (OSError, Refused):  # Not yet: ConnectionLost is an OSError too.
                 await asyncio.sleep(0.2)
         await self.camera.drop_camera()
         await self.camera.start_camera(self._picture)

@@ -1,22 +1,18 @@
-"""A camera user without a browser: aiortc sends drawn scenes, a WebSocket asks."""
+"""The client of `deploy/client` in a test's hands: it sends drawn scenes, keeps what it hears."""
 
 import asyncio
-import json
 import time
-from contextlib import suppress
 from typing import Any, Self
 from uuid import uuid4
 
 import cv2
-import httpx
 import numpy as np
-from aiortc import RTCPeerConnection, RTCSessionDescription, VideoStreamTrack
+from aiortc import VideoStreamTrack
 from aiortc.mediastreams import VIDEO_CLOCK_RATE, VIDEO_TIME_BASE
 from av import VideoFrame
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
 
-Message = dict[str, Any]
+from deploy.client import Camera, Message, Session
+
 FRAME_RATE = 15
 """Frames a second: fresh enough, and few enough for many cameras on two cores."""
 
@@ -57,91 +53,68 @@ class SceneTrack(VideoStreamTrack):
 
 
 class CameraClient:
-    """One camera session over the public contract. Leave the context to close everything."""
+    """One camera session over the public contract. Leave the context to close everything.
+
+    Attributes:
+        camera: the client that does the work.
+        messages: all that the server has said, over all of this client's sockets.
+        received_at: when (epoch, s) each came.
+    """
 
     def __init__(self, url: str, token: Message) -> None:
         self.url = url
         self.token = token
         self.messages: list[Message] = []
         self.received_at: list[float] = []
-        self._news = asyncio.Condition()
-        self.peers: list[RTCPeerConnection] = []
-        self._socket: ClientConnection | None = None
-        self._reader: asyncio.Task[None] | None = None
-        self._pinger: asyncio.Task[None] | None = None
+        # A session may be opened at one address and used at another, behind which it is as well.
+        here = f"ws{url.removeprefix('http')}/ws/{token['session_id']}"
+        session = Session(url, {**token, "ws_url": here, "ice_servers": []})
+        # Without probes: a test that sends a ping waits for its own pong.
+        self.camera = Camera(session, on_message=self._keep, probes=())
+        self._heard = asyncio.Event()
+
+    def _keep(self, message: Message, at: float) -> None:
+        self.messages.append(message)
+        self.received_at.append(at)
+        self._heard.set()
+        self._heard = asyncio.Event()
 
     async def __aenter__(self) -> Self:
-        await self.open_socket()
+        if self.camera.socket is None or self.close_code is not None:
+            await self.open_socket()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.close_socket()
-        for peer in self.peers:
-            await peer.close()
+        await self.drop_camera()
 
     async def open_socket(self, **options: Any) -> Message:
         """Connect and return the ``ready`` message."""
-        ws_url = f"ws{self.url.removeprefix('http')}/ws/{self.token['session_id']}"
-        self._socket = await connect(
-            ws_url,
-            subprotocols=["qwencam.v1", f"bearer.{self.token['access']}"],  # type: ignore[list-item]
-            max_size=None,
-            **options,
-        )
-        self._reader = asyncio.create_task(self._read(self._socket))
-        self._pinger = asyncio.create_task(self._ping(self._socket))
-        return await self.wait_for("ready")
+        return await self.camera.open_socket(**options)
 
     async def close_socket(self) -> None:
         """Close the socket if it is open."""
-        if self._socket is not None:
-            await self._socket.close()
-        for task in (self._reader, self._pinger):
-            if task is not None:
-                await task
+        await self.camera.close_socket()
 
     @property
     def close_code(self) -> int | None:
         """Why the socket was closed, ``None`` while it is open."""
-        return self._socket.close_code if self._socket else None
+        return self.camera.close_code
 
     async def wait_closed(self, *, patience: float = 30) -> int:
         """Wait until the server closes the socket; return its close code."""
-        assert self._socket is not None
         async with asyncio.timeout(patience):
-            await self._socket.wait_closed()
-        assert self._socket.close_code is not None
-        return self._socket.close_code
-
-    async def _read(self, socket: ClientConnection) -> None:
-        # The close code tells how it ended; a connection cut off is no error of this task.
-        with suppress(ConnectionClosed):
-            async for text in socket:
-                async with self._news:
-                    self.messages.append(json.loads(text))
-                    self.received_at.append(time.time())
-                    self._news.notify_all()
-
-    async def _ping(self, socket: ClientConnection) -> None:
-        """Be heard of every four seconds, as the page does."""
-        while True:
-            try:
-                async with asyncio.timeout(4):
-                    await socket.wait_closed()
-                return
-            except TimeoutError:
-                with suppress(ConnectionClosed):
-                    await socket.send('{"type":"ping"}')
+            code = await self.camera.wait_closed()
+        assert code is not None
+        return code
 
     async def send(self, **message: Any) -> None:
         """Send one message."""
-        assert self._socket is not None
-        await self._socket.send(json.dumps(message))
+        await self.camera.send(**message)
 
     async def send_raw(self, data: str | bytes) -> None:
         """Send what is perhaps no message at all."""
-        assert self._socket is not None
-        await self._socket.send(data)
+        await self.camera.send_raw(data)
 
     async def wait_for(
         self, *kinds: str, since: int = 0, patience: float = 30, **fields: Any
@@ -155,56 +128,32 @@ class CameraClient:
                     return message
             return None
 
-        async with asyncio.timeout(patience), self._news:
-            await self._news.wait_for(lambda: match() is not None)
-        found = match()
-        assert found is not None
+        async with asyncio.timeout(patience):
+            while (found := match()) is None:
+                await self._heard.wait()
         return found
 
     async def wait_for_count(self, count: int, kind: str, *, patience: float = 30) -> None:
         """Wait until so many messages of a type have come."""
-
-        def enough() -> bool:
-            return sum(message["type"] == kind for message in self.messages) >= count
-
-        async with asyncio.timeout(patience), self._news:
-            await self._news.wait_for(enough)
-
-    async def _offer(self, picture: np.ndarray) -> tuple[RTCPeerConnection, SceneTrack]:
-        peer = RTCPeerConnection()
-        self.peers.append(peer)
-        track = SceneTrack(picture)
-        peer.addTrack(track)
-        await peer.setLocalDescription(await peer.createOffer())
-        return peer, track
+        async with asyncio.timeout(patience):
+            while sum(message["type"] == kind for message in self.messages) < count:
+                await self._heard.wait()
 
     async def start_camera(self, picture: np.ndarray) -> SceneTrack:
         """Offer a stream over the WebSocket."""
-        peer, track = await self._offer(picture)
-        since = len(self.messages)
-        await self.send(type="offer", sdp=peer.localDescription.sdp)
-        answer = await self.wait_for("answer", since=since)
-        await peer.setRemoteDescription(RTCSessionDescription(sdp=answer["sdp"], type="answer"))
+        track = SceneTrack(picture)
+        await self.camera.offer(track)
         return track
 
     async def start_camera_over_http(self, picture: np.ndarray) -> SceneTrack:
         """Offer a stream over ``POST /api/webrtc/offer``."""
-        peer, track = await self._offer(picture)
-        async with httpx.AsyncClient(timeout=30) as http:
-            reply = await http.post(
-                f"{self.url}/api/webrtc/offer",
-                json={"sdp": peer.localDescription.sdp, "type": "offer"},
-                headers={"Authorization": f"Bearer {self.token['access']}"},
-            )
-        assert reply.status_code == 200, reply.text
-        await peer.setRemoteDescription(RTCSessionDescription(**reply.json()))
+        track = SceneTrack(picture)
+        await self.camera.offer_over_http(track)
         return track
 
     async def drop_camera(self) -> None:
-        """Close the peer connections."""
-        for peer in self.peers:
-            await peer.close()
-        self.peers.clear()
+        """Close the peer connection."""
+        await self.camera.close_stream()
 
     async def send_question(self, content: str, **frame: object) -> str:
         """Ask, with ``keep_frame`` or ``frame`` if given; return the question's id."""

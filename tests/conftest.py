@@ -18,11 +18,11 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from apps.console.models import AuditEntry
 from apps.live_settings import current as live_settings
+from deploy.stand_in_model import Script, StandInModel
 from tests.camera_client import CameraClient
 from tests.ports import free_port
 from tests.scheduling import ByPlatform, begins_at, is_slow
 from tests.stack import Stack
-from tests.stand_in_model import Script, StandInModel
 
 
 def redis_binary() -> str:

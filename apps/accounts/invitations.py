@@ -3,7 +3,6 @@
 import secrets
 from datetime import timedelta
 from hashlib import sha256
-from typing import Self
 
 from django.db import IntegrityError, transaction
 from django.urls import reverse
@@ -11,23 +10,7 @@ from django.utils import timezone
 
 from apps.accounts.models import Invitation, User
 from apps.accounts.signals import AccountChange, announce
-
-
-class InvitationRefused(Exception):
-    """No account. `code` is invitation_invalid, or username_taken (the invitation stays good)."""
-
-    def __init__(self, code: str, detail: str) -> None:
-        super().__init__(detail)
-        self.code = code
-        self.detail = detail
-
-    @classmethod
-    def invalid(cls) -> Self:
-        return cls("invitation_invalid", "This invitation is not valid, or no longer.")
-
-    @classmethod
-    def username_taken(cls) -> Self:
-        return cls("username_taken", "Somebody else has this username; choose another.")
+from apps.contract import ErrorCode, Refusal
 
 
 def create_invitation(
@@ -81,12 +64,16 @@ def find_open_invitation(token: str) -> Invitation | None:
 def accept_invitation(
     token: str, *, username: str, password: str, email: str = "", address: str | None = None
 ) -> User:
-    """The new user of these credentials, or `InvitationRefused`. Of several callers one wins."""
+    """The new user of these credentials. Of several callers one wins.
+
+    Raises:
+        Refusal: invitation_invalid, or username_taken: the invitation stays good.
+    """
     try:
         with transaction.atomic():
             user = _create_invited_user(token, username=username, password=password, email=email)
     except IntegrityError as error:
-        raise InvitationRefused.username_taken() from error
+        raise _username_taken() from error
     announce(AccountChange.JOINED, username=username, actor=user, address=address)
     return user
 
@@ -97,12 +84,18 @@ def _create_invited_user(token: str, *, username: str, password: str, email: str
     # Claimed by the row count: of two who use the same link at once, one finds it used. Whatever
     # fails below undoes the claim, so the link stays good.
     if not unused.update(used_at=now):
-        raise InvitationRefused.invalid()
+        detail = "This invitation is not valid, or no longer."
+        raise Refusal(ErrorCode.INVITATION_INVALID, detail)
     if User.objects.filter(username__iexact=username).exists():
-        raise InvitationRefused.username_taken()
+        raise _username_taken()
     user = User.objects.create_user(username, email=email, password=password)
     Invitation.objects.filter(token_hash=_hash(token)).update(used_by=user)
     return user
+
+
+def _username_taken() -> Refusal:
+    detail = "Somebody else has this username; choose another."
+    return Refusal(ErrorCode.USERNAME_TAKEN, detail)
 
 
 def _hash(token: str) -> str:

@@ -14,29 +14,29 @@ from apps.accounts import lockout
 from apps.accounts.metrics import LOGINS_REFUSED
 from apps.accounts.models import User
 from apps.accounts.signals import AccountChange, announce
+from apps.contract import ErrorCode, Refusal
 
 
-class LoginRefused(Exception):
+class LoginRefused(Refusal):
     """No login. `code` is invalid_credentials, or rate_limited after too many failures.
 
     `wait` is how many seconds the lock-out will last, None without one.
     """
 
-    def __init__(self, code: str, detail: str, *, wait: int | None = None) -> None:
-        super().__init__(detail)
-        self.code = code
-        self.detail = detail
+    def __init__(self, code: ErrorCode, detail: str, *, wait: int | None = None) -> None:
+        super().__init__(code, detail)
         self.wait = wait
         LOGINS_REFUSED.labels(code).inc()
 
     @classmethod
     def wrong(cls) -> Self:
-        return cls("invalid_credentials", "The username or the password is wrong.")
+        return cls(ErrorCode.INVALID_CREDENTIALS, "The username or the password is wrong.")
 
     @classmethod
     def locked_out(cls, *, wait: int) -> Self:
         unit = f"{wait} s" if wait < 120 else f"{-(-wait // 60)} minutes"
-        return cls("rate_limited", f"Too many failed logins. Try again in {unit}.", wait=wait)
+        detail = f"Too many failed logins. Try again in {unit}."
+        return cls(ErrorCode.RATE_LIMITED, detail, wait=wait)
 
 
 def log_in(request: HttpRequest, *, username: str, password: str) -> User:

@@ -2,6 +2,8 @@
 
 from prometheus_client import Counter
 
+from apps.contract import ErrorCode
+
 # Series that alerts watch are there from the start: an increase from nothing is none to Prometheus.
 LOGINS_REFUSED = Counter("qwencam_logins_refused", "Logins refused, by error code.", ["code"])
 REQUESTS_THROTTLED = Counter(
@@ -12,7 +14,7 @@ REQUESTS_THROTTLED = Counter(
 MAILS_SENT = Counter(
     "qwencam_mails", "Mails handed to the mail server, by outcome (sent, failed).", ["outcome"]
 )
-for _code in ("invalid_credentials", "rate_limited"):
+for _code in (ErrorCode.INVALID_CREDENTIALS, ErrorCode.RATE_LIMITED):
     LOGINS_REFUSED.labels(_code)
 for _outcome in ("sent", "failed"):
     MAILS_SENT.labels(_outcome)

@@ -20,7 +20,6 @@ from rest_framework.authentication import (
     SessionAuthentication,
     get_authorization_header,
 )
-from rest_framework.exceptions import APIException, AuthenticationFailed
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.views import APIView
@@ -29,7 +28,8 @@ from apps.accounts.browser_logins import login_id
 from apps.accounts.models import User
 from apps.camera_sessions import lifecycle, tokens
 from apps.camera_sessions.models import CameraSession
-from apps.camera_sessions.tokens import SessionClaims, TokenRefused
+from apps.camera_sessions.tokens import SessionClaims
+from apps.contract import ErrorCode, Refusal
 
 LOGIN_HEADER = "X-QwenCam-Login"
 TOUCH_AFTER = timedelta(seconds=15)
@@ -47,22 +47,11 @@ class CameraSessionAuthentication(BaseAuthentication):
         token = bearer_token(request)
         if token is None:
             return None
-        try:
-            session = session_of(token)
-        except TokenRefused as refusal:
-            raise AuthenticationFailed(refusal.detail, code=refusal.code) from refusal
+        session = session_of(token)
         return session.user or AnonymousUser(), session
 
     def authenticate_header(self, request: Request) -> str:
         return "Bearer"
-
-
-class LoginChanged(APIException):
-    """The page was loaded under another login than the one that its cookie stands for now."""
-
-    status_code = 409
-    default_code = "login_changed"
-    default_detail = "The login has changed since this page was loaded. Load it anew."
 
 
 class LoginCookie(SessionAuthentication):
@@ -78,7 +67,8 @@ class LoginCookie(SessionAuthentication):
         # Signed out where a login is required: the view's 401 says more than this 409 would.
         matters = bool(present) or not settings.REQUIRE_AUTH
         if loaded_under is not None and matters and loaded_under != present:
-            raise LoginChanged
+            detail = "The login has changed since this page was loaded. Load it anew."
+            raise Refusal(ErrorCode.LOGIN_CHANGED, detail)
         return super().authenticate(request)
 
     def authenticate_header(self, request: Request) -> str:
@@ -106,13 +96,13 @@ class HasCameraSession(BasePermission):
 
 
 async def authenticate_token(token: str) -> CameraSession:
-    """The live session of an access token, its user loaded, or `TokenRefused`."""
+    """The live session of an access token, its user loaded, or a `Refusal`."""
     session: CameraSession = await database_sync_to_async(session_of)(token)
     return session
 
 
 def session_of(token: str) -> CameraSession:
-    """The live session of an access token, its user loaded, or `TokenRefused`.
+    """The live session of an access token, its user loaded, or a `Refusal`.
 
     Using a session keeps it alive.
     """
@@ -123,13 +113,13 @@ def session_of(token: str) -> CameraSession:
 
 
 def live_session_of(claims: SessionClaims) -> CameraSession:
-    """The live session that `claims` speak for, or `TokenRefused`."""
+    """The live session that `claims` speak for, or a `Refusal`."""
     session = lifecycle.live_session(claims.session_id, idle_seconds=settings.SESSION_IDLE_SECONDS)
     if session is None:
-        raise TokenRefused.session_over()
+        raise tokens.session_over()
     owner = None if session.user_id is None else str(session.user_id)
     if owner != claims.user_id:
-        raise TokenRefused.not_good()
+        raise tokens.not_good()
     return session
 
 

@@ -29,6 +29,7 @@ from apps.camera_sessions.models import (
     presence_end,
 )
 from apps.camera_sessions.signals import Ending, session_ended
+from apps.contract import ErrorCode, Refusal
 
 EXPIRY_BATCH = 500
 """Sessions that one call ends at most, so that a task stays short; the next call ends the rest."""
@@ -49,27 +50,18 @@ class SessionLimits:
     accepting: bool = True
 
 
-class SessionRefused(Exception):
-    """No place for another session.
-
-    `code` is session_limit, user_session_limit, address_session_limit or draining.
-    """
-
-    def __init__(self, code: str, detail: str) -> None:
-        super().__init__(detail)
-        self.code = code
-        self.detail = detail
-
-
 def open_session(
     user: User | None, *, address: str | None, limits: SessionLimits, login_id: str = ""
 ) -> CameraSession:
-    """Opens a session for `user` (None: an anonymous visitor) or raises `SessionRefused`.
+    """Opens a session for `user` (None: an anonymous visitor).
 
     An anonymous session counts for its address; one without an address for nobody.
 
     Args:
         login_id: the browser's login that it ends with, empty for none.
+
+    Raises:
+        Refusal: session_limit, user_session_limit, address_session_limit or draining.
     """
     try:
         _check_accepting(limits)
@@ -77,7 +69,7 @@ def open_session(
             _lock_opening()
             session = CameraSession.objects.create(user=user, address=address, login_id=login_id)
             _check_limits(session, limits=limits)
-    except SessionRefused as refusal:
+    except Refusal as refusal:
         SESSIONS_REFUSED.labels(refusal.code).inc()
         raise
     SESSIONS_OPENED.inc()
@@ -231,11 +223,11 @@ def _lock_opening() -> None:
 def _check_accepting(limits: SessionLimits) -> None:
     if not limits.accepting:
         detail = "No new sessions are opened at the moment; please try again later."
-        raise SessionRefused("draining", detail)
+        raise Refusal(ErrorCode.DRAINING, detail)
 
 
 def _check_limits(session: CameraSession, *, limits: SessionLimits) -> None:
-    """Raises `SessionRefused` unless `session`, already inserted, is within all limits.
+    """Raises a `Refusal` unless `session`, already inserted, is within all limits.
 
     Abandoned sessions give up their places to it where that is enough; a refusal by a later limit
     undoes that with the transaction.
@@ -244,19 +236,20 @@ def _check_limits(session: CameraSession, *, limits: SessionLimits) -> None:
     others = live.exclude(pk=session.pk)
     own = others.of(session.user) if session.user else others.none()
     if not _make_room(own, limits.max_sessions_per_user, session):
-        raise SessionRefused(
-            "user_session_limit",
+        raise Refusal(
+            ErrorCode.USER_SESSION_LIMIT,
             f"You already have {limits.max_sessions_per_user} camera sessions; end one first.",
         )
     if not _make_room(
         _from_same_address(session, others), limits.max_sessions_per_address, session
     ):
-        raise SessionRefused(
-            "address_session_limit",
+        raise Refusal(
+            ErrorCode.ADDRESS_SESSION_LIMIT,
             f"Your address already has {limits.max_sessions_per_address} camera sessions.",
         )
     if not _make_room(others, limits.max_sessions, session):
-        raise SessionRefused("session_limit", "All camera sessions are taken; try again later.")
+        detail = "All camera sessions are taken; try again later."
+        raise Refusal(ErrorCode.SESSION_LIMIT, detail)
 
 
 def _from_same_address(

@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from io import BytesIO
 from typing import IO, Any
 
-from rest_framework.exceptions import APIException
 from rest_framework.parsers import JSONParser
 
+from apps.contract import ErrorCode, Refusal
 
-class BodyTooLarge(APIException):
-    status_code = 413
-    default_code = "message_too_large"
-    default_detail = "The request body is too large."
+
+def body_too_large() -> Refusal:
+    """What is said of one."""
+    return Refusal(ErrorCode.MESSAGE_TOO_LARGE, "The request body is too large.")
 
 
 class SmallJSONParser(JSONParser):
@@ -27,5 +27,5 @@ class SmallJSONParser(JSONParser):
     ) -> dict[str, Any]:
         body = stream.read(self.max_bytes + 1)
         if len(body) > self.max_bytes:
-            raise BodyTooLarge
+            raise body_too_large()
         return super().parse(BytesIO(body), media_type, parser_context)

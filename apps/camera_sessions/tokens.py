@@ -10,32 +10,15 @@ refresh replaces (`lifecycle.rotate_refresh`). No token is ever stored.
 """
 
 from dataclasses import dataclass
-from typing import Self
 from uuid import UUID
 
 from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.tokens import AccessToken, RefreshToken, Token
 
 from apps.camera_sessions.models import CameraSession
+from apps.contract import ErrorCode, Refusal
 
 MAX_TOKEN_CHARS = 4096  # Many times one of ours: a longer text is refused unread.
-
-
-class TokenRefused(Exception):
-    """The token is not good (`not_authenticated`), or its session is over (`session_ended`)."""
-
-    def __init__(self, code: str, detail: str) -> None:
-        super().__init__(detail)
-        self.code = code
-        self.detail = detail
-
-    @classmethod
-    def not_good(cls) -> Self:
-        return cls("not_authenticated", "The session token is not valid, or no longer.")
-
-    @classmethod
-    def session_over(cls) -> Self:
-        return cls("session_ended", "The camera session has ended.")
 
 
 class SessionAccessToken(AccessToken):
@@ -65,6 +48,16 @@ class TokenPair:
     expires_in: int
 
 
+def not_good() -> Refusal:
+    """What is said of a token that is none of ours, too old, or spent."""
+    return Refusal(ErrorCode.NOT_AUTHENTICATED, "The session token is not valid, or no longer.")
+
+
+def session_over() -> Refusal:
+    """What is said of a good token whose session has ended."""
+    return Refusal(ErrorCode.SESSION_ENDED, "The camera session has ended.")
+
+
 def issue(session: CameraSession) -> TokenPair:
     """Tokens for `session`; the refresh token is the one its `refresh_id` names."""
     refresh = SessionRefreshToken()
@@ -79,18 +72,18 @@ def issue(session: CameraSession) -> TokenPair:
 
 
 def read_access(token: str) -> SessionClaims:
-    """The claims of a good access token, or `TokenRefused`."""
+    """The claims of a good access token, or a `Refusal`."""
     return _read(token, kind=SessionAccessToken)
 
 
 def read_refresh(token: str) -> SessionClaims:
-    """The claims of a good refresh token, or `TokenRefused`."""
+    """The claims of a good refresh token, or a `Refusal`."""
     return _read(token, kind=SessionRefreshToken)
 
 
 def _read(encoded: str, *, kind: type[Token]) -> SessionClaims:
     if len(encoded) > MAX_TOKEN_CHARS:
-        raise TokenRefused.not_good()
+        raise not_good()
     try:
         token = kind(encoded)  # type: ignore[arg-type]  # simplejwt annotates it as a Token
         user_id = token.get("user_id")
@@ -100,4 +93,4 @@ def _read(encoded: str, *, kind: type[Token]) -> SessionClaims:
             token_id=str(token["jti"]),
         )
     except (TokenError, KeyError, ValueError, AttributeError, TypeError) as error:
-        raise TokenRefused.not_good() from error
+        raise not_good() from error

@@ -10,13 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework.authentication import BaseAuthentication
-from rest_framework.exceptions import (
-    APIException,
-    AuthenticationFailed,
-    NotAuthenticated,
-    PermissionDenied,
-    Throttled,
-)
+from rest_framework.exceptions import NotAuthenticated, PermissionDenied, Throttled
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
@@ -33,7 +27,6 @@ from apps.camera_sessions.authentication import (
     NoAuthentication,
     live_session_of,
 )
-from apps.camera_sessions.lifecycle import SessionRefused
 from apps.camera_sessions.limits import client_limits
 from apps.camera_sessions.metrics import TOKENS_ISSUED
 from apps.camera_sessions.models import CameraSession, EndReason
@@ -48,17 +41,8 @@ from apps.camera_sessions.serializers import (
     TokenRequest,
 )
 from apps.camera_sessions.throttling import RefreshThrottle, TokenThrottle
-from apps.camera_sessions.tokens import TokenRefused
 
 How = Literal["cookie", "password", "anonymous"]
-
-
-class NoPlace(APIException):
-    """There is no place for another session: 429 for this user, 503 for anybody."""
-
-    def __init__(self, refusal: SessionRefused) -> None:
-        super().__init__(refusal.detail, code=refusal.code)
-        self.status_code = 503 if refusal.code in {"session_limit", "draining"} else 429
 
 
 class TokenView(APIView):
@@ -90,10 +74,7 @@ class TokenView(APIView):
         if request.headers.get("Sec-Fetch-Site") == "cross-site":
             raise PermissionDenied("Another site may not open sessions here.")
         user, how = _caller(request)
-        try:
-            session = _opened_for(request, user, by_login=how == "cookie")
-        except SessionRefused as refusal:
-            raise NoPlace(refusal) from refusal
+        session = _opened_for(request, user, by_login=how == "cookie")
         TOKENS_ISSUED.labels(how).inc()
         return Response(opened_session_body(session, socket_base=_socket_base(request)), status=201)
 
@@ -113,10 +94,7 @@ class RefreshView(APIView):
     )
     def post(self, request: Request) -> Response:
         asked = _valid(RefreshRequest(data=request.data))
-        try:
-            session = _refreshed(asked["refresh"])
-        except TokenRefused as refusal:
-            raise AuthenticationFailed(refusal.detail, code=refusal.code) from refusal
+        session = _refreshed(asked["refresh"])
         TOKENS_ISSUED.labels("refresh").inc()
         return Response(issued_tokens_body(session))
 
@@ -165,9 +143,9 @@ def _by_password(request: Request, *, username: str, password: str) -> User:
     try:
         user = log_in(request, username=username, password=password)
     except LoginRefused as refusal:
-        if refusal.code == "rate_limited":
+        if refusal.wait is not None:
             raise Throttled(wait=refusal.wait) from refusal
-        raise AuthenticationFailed(refusal.detail, code=refusal.code) from refusal
+        raise
     # A login like one by the page, though no cookie follows.
     user_logged_in.send(sender=User, request=request, user=user)
     return user
@@ -180,7 +158,7 @@ def _refreshed(refresh: str) -> CameraSession:
     if not lifecycle.rotate_refresh(
         session, spent=claims.token_id, idle_seconds=settings.SESSION_IDLE_SECONDS
     ):
-        raise TokenRefused.not_good()
+        raise tokens.not_good()
     return session
 
 

@@ -6,20 +6,13 @@ come at once for the last place in the queue one is refused.
 
 import time
 from dataclasses import dataclass
-from enum import StrEnum
 
 from apps.chat.fairness import PLACE_FUNCTION, ROTATION
-from apps.chat.questions import CREATE_FUNCTION, LIVE, RUNNING, NewQuestion, QuestionStore
+from apps.chat.questions import CREATE_FUNCTION, NewQuestion, QuestionStore
+from apps.contract import ErrorCode
+from apps.fleet.queue_depth import LIVE, RUNNING
 
 RATE_TTL_SECONDS = 120
-
-
-class Refusal(StrEnum):
-    """Why a question is not let in, as its error code."""
-
-    RATE_LIMITED = "rate_limited"
-    BUSY = "busy"
-    ID_USED = "bad_request"
 
 
 _ADMIT = f"""
@@ -27,13 +20,13 @@ _ADMIT = f"""
 {PLACE_FUNCTION}
 local used = redis.call('INCR', KEYS[4])
 redis.call('EXPIRE', KEYS[4], {RATE_TTL_SECONDS})
-if used > tonumber(ARGV[9]) then return '{Refusal.RATE_LIMITED}' end
+if used > tonumber(ARGV[9]) then return '{ErrorCode.RATE_LIMITED}' end
 for _, name in ipairs({{KEYS[3], KEYS[5], KEYS[6]}}) do
     redis.call('ZREMRANGEBYSCORE', name, '-inf', ARGV[11])
 end
-if redis.call('ZCARD', KEYS[3]) >= tonumber(ARGV[10]) then return '{Refusal.BUSY}' end
+if redis.call('ZCARD', KEYS[3]) >= tonumber(ARGV[10]) then return '{ErrorCode.BUSY}' end
 local place = place_of(ARGV[7], KEYS[7])
-if create() == 0 then return '{Refusal.ID_USED}' end
+if create() == 0 then return '{ErrorCode.BAD_REQUEST}' end
 return place
 """
 
@@ -56,9 +49,10 @@ class AskLimits:
     stale_seconds: float
 
 
-async def admit(questions: QuestionStore, new: NewQuestion, limits: AskLimits) -> int | Refusal:
+async def admit(questions: QuestionStore, new: NewQuestion, limits: AskLimits) -> int | ErrorCode:
     """Store a question and return its place in the fair order, 1 for the next of all.
 
+    Or return why it is not let in: rate_limited, busy, or bad_request for an id that was used.
     One that is refused counts towards its asker's rate all the same.
     """
     keys, args = questions.creation(new)
@@ -66,4 +60,4 @@ async def admit(questions: QuestionStore, new: NewQuestion, limits: AskLimits) -
     keys += [f"rate:ask:{new.asker}:{int(now // 60)}", LIVE, RUNNING, ROTATION]
     args += [limits.per_minute, limits.depth, now - limits.stale_seconds]
     answer: int | bytes = await questions.redis.register_script(_ADMIT)(keys=keys, args=args)
-    return answer if isinstance(answer, int) else Refusal(answer.decode())
+    return answer if isinstance(answer, int) else ErrorCode(answer.decode())

@@ -12,18 +12,19 @@ from asgiref.sync import sync_to_async
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from apps.chat import metrics, presence
-from apps.chat.admission import AskLimits, Refusal, admit
+from apps.chat import metrics
+from apps.chat.admission import AskLimits, admit
 from apps.chat.events import Events
 from apps.chat.fairness import FairQueue
-from apps.chat.protocol import FrameInfo, ProtocolError
-from apps.chat.questions import Depth, NewQuestion, QuestionStore, State
+from apps.chat.protocol import FrameInfo
+from apps.chat.questions import NewQuestion, QuestionStore, State
 from apps.chat.tasks import answer_next
-from apps.frames.privacy import FilterFailed
+from apps.contract import ErrorCode, Refusal
+from apps.fleet import presence
+from apps.fleet.queue_depth import Depth
 from apps.frames.store import FrameStore
 from apps.frames.types import EncodedFrame
 from apps.streaming.capture import SceneUnchanged
-from apps.streaming.errors import CaptureFailed
 from apps.streaming.host import MediaHost
 from apps.streaming.peer import PeerSession
 from apps.streaming.types import CapturePurpose
@@ -46,7 +47,7 @@ class Snapshot(Protocol):
     """Takes, filters and encodes the frame of a question."""
 
     async def __call__(self, peer: PeerSession, *, wish: CapturePurpose) -> EncodedFrame:
-        """Raise an exception with ``code`` and ``detail`` when there is no frame to be had, or
+        """Raise a `Refusal` when there is no frame to be had, or
         ``SceneUnchanged`` when none is needed."""
 
 
@@ -87,36 +88,36 @@ class Asking:
         """Accept a person's question and return its place in the fair order, 1 for the next.
 
         Raises:
-            ProtocolError: ``question_too_long``, ``rate_limited``, ``busy``, or ``bad_request``
+            Refusal: ``question_too_long``, ``rate_limited``, ``busy``, or ``bad_request``
                 for an id that was used before.
         """
         limits = self.limits()
         if len(new.text) > limits.chars:
             detail = f"A question may have {limits.chars} characters at most."
-            raise ProtocolError("question_too_long", detail, id=new.id)
+            raise Refusal(ErrorCode.QUESTION_TOO_LONG, detail, id=new.id)
         answer = await admit(self.questions, new, limits)
-        if not isinstance(answer, Refusal):
+        if isinstance(answer, int):
             return answer
         match answer:
-            case Refusal.RATE_LIMITED:
+            case ErrorCode.RATE_LIMITED:
                 most = limits.per_minute
                 detail = f"You may ask {most} questions a minute; wait a little."
-            case Refusal.BUSY:
+            case ErrorCode.BUSY:
                 detail = busy_detail(await self._depth(limits))
-            case Refusal.ID_USED:
+            case _:
                 detail = "This id was used for a question before."
-        raise ProtocolError(answer.value, detail, id=new.id)
+        raise Refusal(answer, detail, id=new.id)
 
     async def take_live(self, new: NewQuestion) -> None:
         """Accept one frame's question of live mode.
 
         Raises:
-            ProtocolError: ``busy`` when questions and live mode together fill the queue.
+            Refusal: ``busy`` when questions and live mode together fill the queue.
         """
         limits = self.limits()
         depth = await self._depth(limits)
         if depth.questions + depth.live >= limits.depth:
-            raise ProtocolError("busy", busy_detail(depth))
+            raise Refusal(ErrorCode.BUSY, busy_detail(depth))
         await self.questions.create(new)
 
     async def _depth(self, limits: AskLimits) -> Depth:
@@ -146,8 +147,8 @@ class Asking:
                 return
             await asyncio.sleep(PEER_LOOK_SECONDS)
         if not held:  # Or else the other process still waits for the camera, and says what came.
-            detail = "Start the camera first, then ask."
-            await self.fail(session_id, question_id, "no_stream", detail)
+            no_stream = Refusal(ErrorCode.NO_STREAM, "Start the camera first, then ask.")
+            await self.fail(session_id, question_id, no_stream)
 
     async def _is_provided(self, session_id: str, question_id: str) -> bool:
         """Return whether a question has its frame, or needs none any more."""
@@ -164,7 +165,7 @@ class Asking:
             await self.queue(session_id, question_id, frame_id=earlier.frame_id)
             return
         detail = "That picture is not kept any more; ask about what the camera sees now."
-        await self.fail(session_id, question_id, "frame_gone", detail)
+        await self.fail(session_id, question_id, Refusal(ErrorCode.FRAME_GONE, detail))
 
     async def take_frame(
         self, peer: PeerSession, session_id: str, question_id: str, *, wish: CapturePurpose
@@ -174,8 +175,8 @@ class Asking:
             frame = await self.snapshot(peer, wish=wish)
         except SceneUnchanged as same:
             await self._tell_unchanged(session_id, question_id, same)
-        except (CaptureFailed, FilterFailed) as error:
-            await self.fail(session_id, question_id, error.code, error.detail)
+        except Refusal as refusal:
+            await self.fail(session_id, question_id, refusal)
         else:
             if wish == "live_again":
                 await self.frames.put(session_id, question_id, frame)
@@ -215,10 +216,9 @@ class Asking:
         if await self.turns.push(session_id, question_id, frame_id=frame_id):
             await self.call()
 
-    async def fail(self, session_id: str, question_id: str, code: str, detail: str) -> None:
+    async def fail(self, session_id: str, question_id: str, refusal: Refusal) -> None:
         """End a question with an error and say so."""
-        outcome = {"error": code, "detail": detail}
-        await self._finish(session_id, question_id, State.FAILED, outcome)
+        await self._finish(session_id, question_id, State.FAILED, refusal.as_dict())
 
     async def _finish(
         self, session_id: str, question_id: str, state: State, outcome: dict[str, Any]

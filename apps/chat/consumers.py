@@ -23,20 +23,21 @@ from redis.exceptions import RedisError
 from apps.camera_sessions import lifecycle
 from apps.camera_sessions.limits import client_limits
 from apps.camera_sessions.models import CameraSession, EndReason
-from apps.chat import metrics, presence, protocol
+from apps.chat import metrics, protocol
 from apps.chat.askers import asker_of
-from apps.chat.entry import EntryRefused, entering
+from apps.chat.entry import entering
 from apps.chat.events import session_group
 from apps.chat.failures import kind_and_place
 from apps.chat.feed import AnswerFeed
 from apps.chat.limits import TokenBucket
 from apps.chat.live import LiveMode
 from apps.chat.process import ChatProcess
-from apps.chat.protocol import CloseCode, ProtocolError, ServerMessage
+from apps.chat.protocol import ServerMessage
 from apps.chat.questions import NewQuestion
 from apps.chat.redis_outage import retried
+from apps.contract import CloseCode, ErrorCode, Refusal
+from apps.fleet import presence
 from apps.live_settings.current import current
-from apps.streaming.errors import OfferRefused
 
 logger = logging.getLogger(__name__)
 
@@ -82,16 +83,15 @@ class SessionConsumer(AsyncWebsocketConsumer):
         try:
             wanted = str(self.scope["url_route"]["kwargs"]["session_id"])
             self.session = await entering(offered, session_id=wanted)
-        except EntryRefused as refusal:
-            await self._refuse(refusal.code, refusal.detail, refusal.close)
+        except Refusal as refusal:
+            await self._refuse(refusal)
             return
         self.session_id = str(self.session.pk)
         try:
             await self._begin()
         except (RedisError, OSError) as error:
             logger.warning("A socket could not begin: %s", type(error).__name__)
-            away = ProtocolError.store_away()
-            await self._refuse(away.code, away.detail, CloseCode.RESTARTING)
+            await self._refuse(protocol.store_away())
 
     async def _begin(self) -> None:
         self.process = self.scope["chat_process"]
@@ -219,26 +219,26 @@ class SessionConsumer(AsyncWebsocketConsumer):
             return
         self._heard_at = time.monotonic()
         if text_data is None:
-            await self._say_error(ProtocolError("bad_json", "The message is not a text."))
+            await self._say_error(Refusal(ErrorCode.BAD_JSON, "The message is not a text."))
             return
         if len(text_data.encode()) > settings.MAX_MESSAGE_BYTES:
             detail = f"A message may have {settings.MAX_MESSAGE_BYTES} bytes at most."
-            await self._refuse("message_too_large", detail, CloseCode.MESSAGE_TOO_LARGE)
+            await self._refuse(Refusal(ErrorCode.MESSAGE_TOO_LARGE, detail))
             return
         if not self._messages.take(now=self._heard_at):
             detail = f"More than {settings.MAX_MESSAGES_PER_MINUTE} messages a minute."
-            await self._refuse("rate_limited", detail, CloseCode.TOO_MANY_MESSAGES)
+            await self._refuse(Refusal(ErrorCode.RATE_LIMITED, detail))
             return
         question_id: str | None = None
         try:
             message = protocol.parse(text_data, new_id=uuid4().hex)
             question_id = getattr(message, "id", None)
             await self._act(message)
-        except ProtocolError as error:
-            await self._say_error(error)
+        except Refusal as refusal:
+            await self._say_error(refusal)
         except (RedisError, OSError) as error:
             logger.warning("A message could not be served: %s", type(error).__name__)
-            await self._say_error(ProtocolError.store_away(id=question_id))
+            await self._say_error(protocol.store_away(id=question_id))
 
     async def _act(self, message: protocol.ClientMessage) -> None:
         match message:
@@ -314,16 +314,15 @@ class SessionConsumer(AsyncWebsocketConsumer):
         question = await self.process.services.questions.load(self.session_id, cancel.id)
         if question is None:
             detail = "There is no such question to cancel."
-            raise ProtocolError("unknown_question", detail, id=cancel.id)
-        await self.process.asking.fail(
-            self.session_id, cancel.id, "cancelled", "The question was cancelled."
-        )
+            raise Refusal(ErrorCode.UNKNOWN_QUESTION, detail, id=cancel.id)
+        cancelled = Refusal(ErrorCode.CANCELLED, "The question was cancelled.")
+        await self.process.asking.fail(self.session_id, cancel.id, cancelled)
 
     async def _negotiate(self, sdp: str) -> None:
         try:
             answer = await self.process.host.accept(self.session_id, sdp)
-        except OfferRefused as refusal:
-            await self._say_error(ProtocolError(refusal.code, refusal.detail))
+        except Refusal as refusal:
+            await self._say_error(refusal)
             return
         self._tell_round_trip()
         await self._say(protocol.Answer(sdp=answer))
@@ -332,7 +331,7 @@ class SessionConsumer(AsyncWebsocketConsumer):
     def _start_live(self, message: protocol.Live) -> None:
         if len(message.prompt) > settings.MAX_QUESTION_CHARS:
             detail = f"A prompt may have {settings.MAX_QUESTION_CHARS} characters at most."
-            raise ProtocolError("question_too_long", detail)
+            raise Refusal(ErrorCode.QUESTION_TOO_LONG, detail)
         most = current().frame_sample_rate
         rate = min(message.rate or most, most)
         if self._live is not None:
@@ -431,15 +430,16 @@ class SessionConsumer(AsyncWebsocketConsumer):
     async def _say(self, message: ServerMessage) -> None:
         await self.send(text_data=protocol.to_wire(message))
 
-    async def _say_error(self, error: ProtocolError) -> None:
-        metrics.ERRORS.labels(error.code).inc()
-        await self.process.services.figures.failed(error.code, session_id=self.session_id)
-        await self._say(protocol.Error(id=error.id, error=error.code, detail=error.detail))
+    async def _say_error(self, refusal: Refusal) -> None:
+        metrics.ERRORS.labels(refusal.code).inc()
+        await self.process.services.statistics.failed(refusal.code, session_id=self.session_id)
+        await self._say(protocol.Error(id=refusal.id, **refusal.as_dict()))
 
-    async def _refuse(self, code: str, detail: str, close: CloseCode) -> None:
-        metrics.ERRORS.labels(code).inc()
-        await self._say(protocol.Error(error=code, detail=detail))
-        await self._close(close)
+    async def _refuse(self, refusal: Refusal) -> None:
+        """Say why, and close the socket with the code that belongs to it."""
+        metrics.ERRORS.labels(refusal.code).inc()
+        await self._say(protocol.Error(**refusal.as_dict()))
+        await self._close(refusal.code.close or CloseCode.RESTARTING)
 
     async def _close(self, code: CloseCode) -> None:
         self._closing = True

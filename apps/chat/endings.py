@@ -8,8 +8,8 @@ from asgiref.sync import async_to_sync
 
 from apps.camera_sessions.signals import Ending
 from apps.chat.events import Events
-from apps.chat.redis_client import open_redis
 from apps.chat.services import services_over
+from apps.fleet.redis_client import open_redis
 
 logger = logging.getLogger(__name__)
 

@@ -12,21 +12,26 @@ Where only askers with all their answers under way have questions left, the task
 end of an answer calls it back.
 """
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
 from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
 
-from apps.chat import metrics, presence
-from apps.chat.questions import LEASE, LIVE, QUESTION, QUEUE, RUNNING, Question, member
+from apps.chat import metrics
+from apps.chat.questions import LEASE, QUESTION, Question, member
+from apps.contract import ErrorCode, Refusal
+from apps.fleet import presence
+from apps.fleet.queue_depth import LIVE, QUEUE, RUNNING
 
 ROTATION = "turns:askers"
 LIVE_FRAMES = "turns:live"
 OF_ASKER = "turns:of:"
 PARKED = "turns:parked"
 
-ASKER_LEFT = '{"error":"asker_left","detail":"The page was closed before the answer began."}'
+_LEFT = Refusal(ErrorCode.ASKER_LEFT, "The page was closed before the answer began.")
+ASKER_LEFT = json.dumps(_LEFT.as_dict(), separators=(",", ":"))
 """The outcome of a question whose asker did not wait for it."""
 
 # The keys of a question are made from its name: this Redis is no cluster.

@@ -10,6 +10,7 @@ from typing import Any
 
 from apps.chat.protocol import Error, LiveText, Response, ServerMessage, Token
 from apps.chat.questions import Question, QuestionStore, State
+from apps.contract import ErrorCode
 
 
 class AnswerFeed:
@@ -101,6 +102,6 @@ def lost(question_id: str) -> Error:
     """Return the error message of a question that is not in the store."""
     return Error(
         id=question_id,
-        error="unknown_question",
+        error=ErrorCode.UNKNOWN_QUESTION,
         detail="This question is not known here any more; please ask again.",
     )

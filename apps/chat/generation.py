@@ -19,16 +19,18 @@ from apps.chat.conversation import Conversation
 from apps.chat.events import Events
 from apps.chat.failures import kind_and_place
 from apps.chat.fairness import FairQueue
-from apps.chat.figures import Figures
 from apps.chat.known_preferences import KnownPreferences
 from apps.chat.preferences import GenerationConfig, shaped
 from apps.chat.protocol import FrameInfo
 from apps.chat.questions import Question, QuestionStore, State
 from apps.chat.redis_outage import retried
+from apps.contract import ErrorCode, Refusal
+from apps.fleet.statistics import Statistics
 from apps.frames.store import FrameStore
 from apps.frames.types import EncodedFrame
-from apps.inference.client import ModelError, ModelServers, Usage
-from apps.inference.prompts import PromptBudget, PromptRefused, Turn, build_messages
+from apps.inference.client import ModelServers
+from apps.inference.completion import Usage
+from apps.inference.prompts import PromptBudget, Turn, build_messages
 
 logger = logging.getLogger(__name__)
 
@@ -50,20 +52,6 @@ class Answered:
     session_id: str
     outcome: Outcome
     parked: bool
-
-
-class AnswerFailed(Exception):
-    """An answer that can't be given.
-
-    Args:
-        code: machine-readable error code.
-        detail: one sentence for people.
-    """
-
-    def __init__(self, code: str, detail: str) -> None:
-        super().__init__(detail)
-        self.code = code
-        self.detail = detail
 
 
 class AnswerLost(Exception):
@@ -104,7 +92,7 @@ class Generation:
     questions: QuestionStore
     turns: FairQueue
     frames: FrameStore
-    figures: Figures
+    statistics: Statistics
     conversation: Callable[[str], Conversation]
     events: Events
     servers: ModelServers
@@ -144,13 +132,13 @@ class Generation:
             return await self._generate(question)
         except AnswerLost:
             raise
-        except (AnswerFailed, ModelError, PromptRefused) as error:
-            return _End(State.FAILED, {"error": error.code, "detail": error.detail})
+        except Refusal as refusal:
+            return _End(State.FAILED, refusal.as_dict())
         except Exception as error:
             # Whatever it was, the asker is told now, not when the lease has run out.
             logger.error("An answer failed: %s", kind_and_place(error))
-            detail = "The answer failed; please ask again."
-            return _End(State.FAILED, {"error": "internal_error", "detail": detail})
+            internal = Refusal(ErrorCode.INTERNAL_ERROR, "The answer failed; please ask again.")
+            return _End(State.FAILED, internal.as_dict())
 
     async def _end(self, question: Question, end: _End) -> Outcome:
         ours = await self._finish(question, end.state, end.outcome)
@@ -158,7 +146,7 @@ class Generation:
             return "failed"
         if ours:
             whole = time.time() - question.asked_at
-            await self.figures.answered(first=end.outcome["ttft"], whole=whole)
+            await self.statistics.answered(first=end.outcome["ttft"], whole=whole)
         if question.live:
             return "told"
         if ours:
@@ -205,7 +193,8 @@ class Generation:
     async def _generate(self, question: Question) -> _End:
         frame, history, config = await retried(partial(self._gather, question))
         if frame is None:
-            raise AnswerFailed("no_frame", "The frame expired before the model was free for it.")
+            detail = "The frame expired before the model was free for it."
+            raise Refusal(ErrorCode.NO_FRAME, detail)
         messages = build_messages(
             question.text,
             frame=frame,

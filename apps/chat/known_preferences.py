@@ -22,7 +22,7 @@ from redis.asyncio.client import Pipeline
 from apps.accounts.models import User
 from apps.chat.askers import asker_for_user, user_of
 from apps.chat.preferences import AnswerPreferences
-from apps.chat.redis_client import open_redis
+from apps.fleet.redis_client import open_redis
 
 logger = logging.getLogger(__name__)
 

@@ -15,8 +15,9 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from apps.chat.asking import Asking
-from apps.chat.protocol import Error, LiveText, ProtocolError, ServerMessage
+from apps.chat.protocol import Error, LiveText, ServerMessage, store_away
 from apps.chat.questions import NewQuestion, State
+from apps.contract import Refusal
 from apps.streaming.types import CapturePurpose
 
 PAUSE_AFTER_ERROR_SECONDS = 1.0
@@ -56,7 +57,7 @@ class LiveMode:
         asker: str,
         follow: Callable[[str], None],
         leave: Callable[[str], None],
-        refused: Callable[[ProtocolError], Awaitable[None]],
+        refused: Callable[[Refusal], Awaitable[None]],
     ) -> None:
         self.prompt = prompt
         self.rate = rate
@@ -109,12 +110,12 @@ class LiveMode:
             self._failed = False
             try:
                 await self._ask_once()
-            except ProtocolError as error:
+            except Refusal as refusal:
                 self._failed = True
-                await self._refused(error)
+                await self._refused(refusal)
             except (RedisError, OSError, OperationalError):
                 self._failed, self._last = True, None
-                await self._refused(ProtocolError.store_away())
+                await self._refused(store_away())
             pause = 1 / self.rate - (time.monotonic() - began)
             if self._failed:
                 pause = max(pause, PAUSE_AFTER_ERROR_SECONDS)

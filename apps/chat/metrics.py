@@ -3,6 +3,7 @@
 from prometheus_client import Counter, Gauge, Histogram
 
 from apps.chat.protocol import Error, LiveText, Response, ServerMessage
+from apps.contract import ErrorCode
 
 SECONDS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 20, 30, 60, 120)
 
@@ -20,16 +21,16 @@ EVENTS_LOST = Counter(
 )
 ERRORS = Counter("qwencam_errors_total", "Errors told to clients.", ["code"])
 FAILURES = (
-    "busy",
-    "filter_failed",
-    "internal_error",
-    "model_error",
-    "model_timeout",
-    "model_unavailable",
-    "no_frame",
-    "no_stream",
-    "unavailable",
-    "worker_lost",
+    ErrorCode.BUSY,
+    ErrorCode.FILTER_FAILED,
+    ErrorCode.INTERNAL_ERROR,
+    ErrorCode.MODEL_ERROR,
+    ErrorCode.MODEL_TIMEOUT,
+    ErrorCode.MODEL_UNAVAILABLE,
+    ErrorCode.NO_FRAME,
+    ErrorCode.NO_STREAM,
+    ErrorCode.UNAVAILABLE,
+    ErrorCode.WORKER_LOST,
 )
 """Errors that are not the asker's. Their series are there from the start: an increase from nothing
 is none to Prometheus."""

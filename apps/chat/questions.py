@@ -13,14 +13,9 @@ from typing import Any, Self, cast
 
 from redis.asyncio import Redis
 
-from apps.chat.figures import Figures
-
-QUEUE = "questions:waiting"
-RUNNING = "questions:running"
-LIVE = "questions:live"
-SECONDS = "questions:seconds"
-"""Sorted sets of ``session:question`` by the time asked (waiting or running; running; the same of
-live mode), and a list of the latest answers' times."""
+from apps.contract import ErrorCode
+from apps.fleet.queue_depth import LIVE, QUEUE, RUNNING, SECONDS, Depth, read_depth
+from apps.fleet.statistics import Statistics
 
 RECENT_ANSWERS = 20
 
@@ -102,27 +97,6 @@ class Question:
             asker=raw[b"asker"].decode(),
             keep_frame=raw[b"keep"] == b"1",
         )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Depth:
-    """What waits or runs, and how fast it goes.
-
-    Attributes:
-        questions, live: waiting or running, of people and of live mode.
-        running: of both, being answered now.
-        seconds: an answer's time of late; 0 when there was none.
-    """
-
-    questions: int
-    live: int
-    running: int
-    seconds: float
-
-    @property
-    def wait(self) -> float:
-        """In how many seconds all of it will be answered; 0 when nobody knows."""
-        return (self.questions + self.live) * self.seconds / max(1, self.running)
 
 
 # Keys 1 to 3 and arguments 1 to 8 are those of `QuestionStore.creation`.
@@ -336,8 +310,9 @@ class QuestionStore:
         ]
         if not await self.redis.register_script(_FINISH)(keys=keys, args=args):
             return False
-        if outcome.get("error", "cancelled") != "cancelled":  # That was its asker's wish.
-            await Figures(self.redis).failed(outcome["error"], session_id=session_id)
+        # A cancelled one is no failure: its asker asked for that.
+        if outcome.get("error", ErrorCode.CANCELLED) != ErrorCode.CANCELLED:
+            await Statistics(self.redis).failed(outcome["error"], session_id=session_id)
         return True
 
     async def depth(self, *, older_than: float) -> Depth:
@@ -346,21 +321,7 @@ class QuestionStore:
         Args:
             older_than: s since the epoch; nothing that old can still be answered.
         """
-        names = (QUEUE, LIVE, RUNNING)
-        async with self.redis.pipeline(transaction=False) as pipe:
-            for name in names:
-                pipe.zremrangebyscore(name, "-inf", older_than)
-            for name in names:
-                pipe.zcard(name)
-            pipe.lrange(SECONDS, 0, -1)
-            *_, questions, live, running, seconds = await pipe.execute()
-        times = [float(item) for item in seconds]
-        return Depth(
-            questions=questions,
-            live=live,
-            running=running,
-            seconds=sum(times) / len(times) if times else 0.0,
-        )
+        return await read_depth(self.redis, older_than=older_than)
 
     async def anything_runs(self) -> bool:
         """Return whether any question is being answered."""

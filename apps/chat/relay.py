@@ -12,11 +12,11 @@ from typing import Any
 
 from channels.layers import get_channel_layer
 
-from apps.chat import presence
 from apps.chat.asking import Asking
 from apps.chat.events import media_group
-from apps.chat.process_name import process_name
 from apps.chat.services import Services
+from apps.fleet import presence
+from apps.fleet.process_name import process_name
 from apps.streaming.host import MediaHost
 from apps.streaming.types import CapturePurpose, StreamState
 
@@ -155,7 +155,7 @@ class MediaRelay:
         redis = self._services.redis
         facts = {session_id: self._facts(state) for session_id, state in self._streams.items()}
         await presence.announce_streams(redis, facts, ttl=STREAM_TTL_SECONDS)
-        await self._services.figures.streams(process_name(), len(facts))
+        await self._services.statistics.streams(process_name(), len(facts))
         accompanied = await presence.with_sockets(redis, list(facts))
         for session_id in facts:
             if session_id in accompanied:

@@ -8,10 +8,10 @@ from redis.asyncio import Redis
 from apps.chat.conversation import Conversation
 from apps.chat.events import Events
 from apps.chat.fairness import FairQueue
-from apps.chat.figures import Figures
 from apps.chat.known_preferences import KnownPreferences
 from apps.chat.questions import QuestionStore
-from apps.chat.redis_client import async_redis
+from apps.fleet.redis_client import async_redis
+from apps.fleet.statistics import Statistics
 from apps.frames.store import FrameStore
 
 
@@ -24,7 +24,7 @@ class Services:
     questions: QuestionStore
     turns: FairQueue
     frames: FrameStore
-    figures: Figures
+    statistics: Statistics
     preferences: KnownPreferences
 
     def conversation(self, session_id: str) -> Conversation:
@@ -53,7 +53,7 @@ def services_over(redis: Redis) -> Services:
             redis, grace=settings.ASKER_GRACE_SECONDS, ttl=settings.SESSION_IDLE_SECONDS
         ),
         frames=FrameStore(redis, ttl=settings.FRAME_TTL_SECONDS),
-        figures=Figures(redis),
+        statistics=Statistics(redis),
         preferences=KnownPreferences(redis, ttl=settings.SESSION_IDLE_SECONDS),
     )
 

@@ -16,12 +16,12 @@ from redis.exceptions import RedisError
 from apps.camera_sessions import lifecycle
 from apps.chat.generation import Answered, Generation, Outcome
 from apps.chat.preferences import GenerationConfig
-from apps.chat.process_name import process_name
-from apps.chat.redis_client import async_redis
-from apps.chat.server_board import RedisBoard
 from apps.chat.service_notify import READY, ask_to_stop_within, notify
 from apps.chat.services import services
 from apps.chat.worker_loop import worker_loop
+from apps.fleet.process_name import process_name
+from apps.fleet.redis_client import async_redis
+from apps.fleet.server_loads import ServerLoads
 from apps.inference.client import ModelServers
 from apps.live_settings.current import current, refresh
 
@@ -44,7 +44,7 @@ def model_servers() -> ModelServers:
         model=settings.MODEL_NAME,
         stall_seconds=settings.MODEL_STALL_SECONDS,
         timeout_seconds=settings.MODEL_TIMEOUT_SECONDS,
-        board=RedisBoard(async_redis(), worker=process_name(), ttl=settings.SESSION_IDLE_SECONDS),
+        loads=ServerLoads(async_redis(), worker=process_name(), ttl=settings.SESSION_IDLE_SECONDS),
     )
 
 
@@ -58,9 +58,9 @@ def usual_config() -> GenerationConfig:
     )
 
 
-async def watch_servers() -> None:
+async def check_servers() -> None:
     """Know which model servers are up before the first question comes."""
-    model_servers().watch()
+    model_servers().start_health_checks()
 
 
 async def leave_servers() -> None:
@@ -76,7 +76,7 @@ async def generate() -> Answered | None:
         questions=parts.questions,
         turns=parts.turns,
         frames=parts.frames,
-        figures=parts.figures,
+        statistics=parts.statistics,
         conversation=parts.conversation,
         events=parts.events,
         servers=model_servers(),
@@ -104,7 +104,7 @@ def answer_next() -> None:
 def start_loop(sender: Any, **_: Any) -> None:
     """Announce the worker and look at the model servers as soon as it takes tasks."""
     worker_loop().pool = sender.controller.concurrency
-    worker_loop().run(watch_servers())
+    worker_loop().run(check_servers())
     try:
         refresh()
     except DatabaseError as error:  # The loop reads them again every second.

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from apps.chat import presence
 from apps.chat.questions import Question, QuestionStore, State
+from apps.contract import ErrorCode, Refusal
+from apps.fleet import presence
 
 logger = logging.getLogger(__name__)
 
@@ -92,9 +93,11 @@ class Watch:
             await self._replace_worker(question)
         elif question.state is State.WAITING and not question.frame_id:
             if age > self.patience.frame:
-                await self._fail(question, "no_stream", "No camera stream came; start the camera.")
+                detail = "No camera stream came; start the camera."
+                await self._fail(question, ErrorCode.NO_STREAM, detail)
         elif age > self.patience.answer:
-            await self._fail(question, "model_timeout", "The model took too long; ask again.")
+            detail = "The model took too long; ask again."
+            await self._fail(question, ErrorCode.MODEL_TIMEOUT, detail)
         elif question.state is State.WAITING and age > self.patience.turn:
             await self._call_workers(question, age=age)
 
@@ -109,19 +112,20 @@ class Watch:
             return
         # Between look and retry the answer may have ended: then this changes nothing.
         detail = "The worker that was answering has stopped; please ask again."
-        await self._fail(question, "worker_lost", detail)
+        await self._fail(question, ErrorCode.WORKER_LOST, detail)
 
     async def _call_workers(self, question: Question, *, age: float) -> None:
         if age > self.patience.worker and not await presence.workers(self.questions.redis):
-            await self._fail(question, "worker_lost", "No inference worker is running; ask again.")
+            detail = "No inference worker is running; ask again."
+            await self._fail(question, ErrorCode.WORKER_LOST, detail)
         elif not await self.questions.anything_runs():
             await self.call()
 
-    async def _fail(self, question: Question, code: str, detail: str) -> None:
+    async def _fail(self, question: Question, code: ErrorCode, detail: str) -> None:
         await self.questions.finish(
             question.session_id,
             question.id,
             state=State.FAILED,
-            outcome={"error": code, "detail": detail},
+            outcome=Refusal(code, detail).as_dict(),
             attempt=question.attempt,
         )

@@ -15,10 +15,10 @@ from typing import Any, TypeVar
 
 from channels.db import database_sync_to_async
 
-from apps.chat import presence
-from apps.chat.process_name import process_name
-from apps.chat.redis_client import async_redis
 from apps.chat.service_notify import ALIVE, notify
+from apps.fleet import presence
+from apps.fleet.process_name import process_name
+from apps.fleet.redis_client import async_redis
 from apps.inference.gpus import read_gpus
 from apps.live_settings.current import REFRESH_SECONDS, refresh
 

@@ -11,6 +11,7 @@ from django.http import HttpRequest, JsonResponse
 from django.http.response import HttpResponseBase
 
 from apps.accounts.models import User
+from apps.contract import ErrorCode, Refusal
 
 View = Callable[..., HttpResponseBase]
 ACTIONS = ("end_sessions", "drain", "invite", "change_settings")
@@ -49,17 +50,15 @@ def action(permission: str) -> Callable[[View], View]:
     def wrap(view: View) -> View:
         @wraps(view)
         def guarded(request: HttpRequest, *args: Any, **options: Any) -> HttpResponseBase:
-            if not request.user.is_authenticated:
-                return refusal(401, "not_authenticated", "Log in again.")
-            if not may(request.user, permission):
-                return refusal(403, "forbidden", "Your group may not do this.")
-            return view(request, *args, **options)
+            try:
+                if not request.user.is_authenticated:
+                    raise Refusal(ErrorCode.NOT_AUTHENTICATED, "Log in again.")
+                if not may(request.user, permission):
+                    raise Refusal(ErrorCode.FORBIDDEN, "Your group may not do this.")
+                return view(request, *args, **options)
+            except Refusal as refusal:
+                return JsonResponse(refusal.as_dict(), status=refusal.code.status)
 
         return guarded
 
     return wrap
-
-
-def refusal(status: int, code: str, detail: str) -> JsonResponse:
-    """An error as the contract has it."""
-    return JsonResponse({"error": code, "detail": detail}, status=status)

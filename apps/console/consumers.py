@@ -13,10 +13,10 @@ from django.conf import settings
 
 from apps.accounts.login_sessions import SessionStore
 from apps.accounts.models import User
-from apps.chat.protocol import CloseCode
 from apps.console.access import may, permissions_of
 from apps.console.polling import ConsoleState
 from apps.console.serialization import Row, changed_rows
+from apps.contract import CloseCode
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ Nothing is polled while no console is open.
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, MutableMapping
 from contextvars import Context
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -14,10 +14,8 @@ from typing import Any, TypeVar
 from channels.db import database_sync_to_async
 from django.conf import settings
 from django.utils import timezone
+from redis.asyncio import Redis
 
-from apps.chat.figures import Minute
-from apps.chat.process import Application, Scope
-from apps.chat.services import Services
 from apps.console.serialization import (
     Row,
     serialize_minute,
@@ -28,8 +26,10 @@ from apps.console.serialization import (
     serialize_workers,
 )
 from apps.console.snapshots import DatabaseSnapshot, RedisSnapshot, read_database, read_redis
-from apps.inference.server_status import ServerStatus, ServerWatch
-from apps.inference.transport import http_client
+from apps.fleet.redis_client import async_redis
+from apps.fleet.statistics import Minute
+from apps.inference.connection import http_client
+from apps.inference.server_status import ServerStatus, ServerStatusReader
 from apps.live_settings.current import current, defaults
 
 logger = logging.getLogger(__name__)
@@ -42,6 +42,8 @@ HOUR_MINUTES = 60
 CHANGING_MINUTES = 2  # The current one, and the last: an answer may be counted just at its end.
 
 Part = TypeVar("Part")
+Scope = MutableMapping[str, Any]
+Application = Callable[[Scope, Any, Any], Awaitable[None]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,13 +79,13 @@ class _Kept:
 class ConsolePoller:
     """Owns one task, which runs while there are subscribers. Belongs to one event loop."""
 
-    def __init__(self, services: Services) -> None:
-        self._services = services
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
         self._subscribers: set[Subscriber] = set()
         self._task: asyncio.Task[None] | None = None
         client = http_client(settings.VLLM_BASE_URLS)
         self._servers = [
-            ServerWatch(url, api_key=settings.VLLM_API_KEY, client=client)
+            ServerStatusReader(url, api_key=settings.VLLM_API_KEY, client=client)
             for url in settings.VLLM_BASE_URLS
         ]
         self._kept = _Kept()
@@ -131,15 +133,13 @@ class ConsolePoller:
         database = await _read_part("database", database_sync_to_async(read_database)())
         known = kept.database = database or kept.database
         wanted = CHANGING_MINUTES if kept.minutes else HOUR_MINUTES
-        redis = await _read_part(
-            "Redis", read_redis(self._services, known.sessions, minutes=wanted)
-        )
+        redis = await _read_part("Redis", read_redis(self._redis, known.sessions, minutes=wanted))
         health = {"database": _status(database), "redis": _status(redis)}
         return self._state(known, redis or RedisSnapshot(), health=health)
 
     async def _poll_servers(self) -> list[ServerStatus]:
         now = time.monotonic()
-        return list(await asyncio.gather(*(server.look(now=now) for server in self._servers)))
+        return list(await asyncio.gather(*(server.read(now=now) for server in self._servers)))
 
     def _state(
         self, database: DatabaseSnapshot, redis: RedisSnapshot, *, health: Row
@@ -212,6 +212,6 @@ class ConsolePollerMiddleware:
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         """Hand the scope on with the poller in it."""
         if self._poller is None:
-            self._poller = ConsolePoller(scope["chat_process"].services)
+            self._poller = ConsolePoller(async_redis())
         scope["console_poller"] = self._poller
         await self._application(scope, receive, send)

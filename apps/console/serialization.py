@@ -8,7 +8,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from apps.chat.figures import Minute, percentile, together
+from apps.fleet.statistics import Minute, percentile, together
 from apps.inference.server_status import ServerStatus
 from apps.live_settings.definitions import DEFINITIONS, LiveSettings
 

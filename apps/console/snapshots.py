@@ -7,13 +7,14 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.utils import timezone
+from redis.asyncio import Redis
 
 from apps.camera_sessions.models import CameraSession
-from apps.chat import presence
-from apps.chat.figures import Minute
-from apps.chat.presence import Facts
-from apps.chat.services import Services
 from apps.console.serialization import Row
+from apps.fleet import presence
+from apps.fleet.presence import Facts
+from apps.fleet.queue_depth import read_depth
+from apps.fleet.statistics import Minute, Statistics
 from apps.live_settings.models import Override
 
 ENDED_SHOWN = 200  # As many as an operator scrolls through; the audit has them all.
@@ -81,17 +82,17 @@ def read_database() -> DatabaseSnapshot:
     )
 
 
-async def read_redis(services: Services, sessions: Sequence[Row], *, minutes: int) -> RedisSnapshot:
+async def read_redis(redis: Redis, sessions: Sequence[Row], *, minutes: int) -> RedisSnapshot:
     """Read Redis: on those of `sessions` that have not ended, and on the last `minutes`."""
     unended = [str(session["pk"]) for session in sessions if session["ended_at"] is None]
     # Older questions belong to a worker that has died: none is answered for so long.
     oldest = time.time() - settings.MODEL_TIMEOUT_SECONDS - 60
-    redis = services.redis
-    depth = await services.questions.depth(older_than=oldest)
+    statistics = Statistics(redis)
+    depth = await read_depth(redis, older_than=oldest)
     return RedisSnapshot(
         streams=await presence.stream_facts(redis, unended),
-        errors=await services.figures.last_errors(unended),
+        errors=await statistics.last_errors(unended),
         workers=await presence.worker_facts(redis),
         depth=depth.questions,
-        minutes=await services.figures.minutes(last=minutes),
+        minutes=await statistics.minutes(last=minutes),
     )

@@ -22,9 +22,10 @@ from apps.accounts.models import Invitation, User
 from apps.camera_sessions import lifecycle
 from apps.camera_sessions.models import CameraSession, EndReason
 from apps.console import audit
-from apps.console.access import action, may, page, permissions_of, refusal
+from apps.console.access import action, may, page, permissions_of
 from apps.console.forms import NewInvitation
 from apps.console.models import AuditEntry, Kind
+from apps.contract import ErrorCode, Refusal
 from apps.live_settings.changes import change_setting, reset_setting
 from apps.live_settings.definitions import InvalidSetting
 
@@ -32,10 +33,6 @@ AUDIT_PAGE_ROWS = 50
 INVITATIONS_SHOWN = 100
 BIGGEST_ID = 2**63 - 1  # The greatest id that a column holds: databases fail on a query for more.
 CSV_COLUMNS = ("at", "kind", "actor", "subject", "detail", "address")
-
-
-class BadBody(Exception):
-    """The body is not the JSON object that is needed; the message says what it must be."""
 
 
 @require_safe
@@ -50,13 +47,10 @@ def console(request: HttpRequest) -> HttpResponse:
 @action("end_sessions")
 def end_session(request: HttpRequest, session_id: UUID) -> HttpResponse:
     """Ends one session, with a note that its user sees."""
-    try:
-        note = _note(request)
-    except BadBody as error:
-        return refusal(400, "bad_request", str(error))
+    note = _note(request)
     actor = _actor(request)
     if not lifecycle.end_session(session_id, reason=EndReason.OPERATOR, note=note, actor=actor):
-        return refusal(404, "not_found", "There is no such live session.")
+        raise Refusal(ErrorCode.NOT_FOUND, "There is no such live session.")
     return HttpResponse(status=204)
 
 
@@ -64,14 +58,11 @@ def end_session(request: HttpRequest, session_id: UUID) -> HttpResponse:
 @action("end_sessions")
 def end_sessions(request: HttpRequest, user_id: int) -> HttpResponse:
     """Ends all live sessions of one user."""
-    try:
-        note = _note(request)
-    except BadBody as error:
-        return refusal(400, "bad_request", str(error))
+    note = _note(request)
     actor = _actor(request)
     user = User.objects.filter(pk=user_id).first() if user_id <= BIGGEST_ID else None
     if user is None:
-        return refusal(404, "not_found", "There is no such user.")
+        raise Refusal(ErrorCode.NOT_FOUND, "There is no such user.")
     ended = lifecycle.end_sessions(
         CameraSession.objects.of(user), reason=EndReason.OPERATOR, note=note, actor=actor
     )
@@ -84,16 +75,14 @@ def setting(request: HttpRequest, name: str) -> HttpResponse:
     """Changes a live setting, or puts its default back in force."""
     actor = _actor(request)
     if not may(actor, "drain" if name == "accept_sessions" else "change_settings"):
-        return refusal(403, "forbidden", "Your group may not change this setting.")
+        raise Refusal(ErrorCode.FORBIDDEN, "Your group may not change this setting.")
     try:
         if request.method == "DELETE":
             value = reset_setting(name, actor=actor)
         else:
             value = change_setting(name, _body(request).get("value"), actor=actor)
-    except BadBody as error:
-        return refusal(400, "bad_request", str(error))
     except InvalidSetting as error:
-        return refusal(400, "invalid_setting", str(error))
+        raise Refusal(ErrorCode.INVALID_SETTING, str(error)) from error
     return JsonResponse({"value": value})
 
 
@@ -225,10 +214,10 @@ def _inert(cell: str) -> str:
 def _note(request: HttpRequest) -> str:
     note = _body(request).get("note", "")
     if not isinstance(note, str):
-        raise BadBody("note must be a text.")
+        raise Refusal(ErrorCode.BAD_REQUEST, "note must be a text.")
     note = " ".join(note.split())
     if not note.isprintable():
-        raise BadBody("note must not contain control characters.")
+        raise Refusal(ErrorCode.BAD_REQUEST, "note must not contain control characters.")
     return note
 
 
@@ -236,7 +225,7 @@ def _body(request: HttpRequest) -> dict[str, Any]:
     try:
         body = json.loads(request.body or b"{}")
     except (ValueError, RecursionError) as error:
-        raise BadBody("The body must be JSON.") from error
+        raise Refusal(ErrorCode.BAD_REQUEST, "The body must be JSON.") from error
     if not isinstance(body, dict):
-        raise BadBody("The body must be a JSON object.")
+        raise Refusal(ErrorCode.BAD_REQUEST, "The body must be a JSON object.")
     return body

@@ -11,6 +11,7 @@ import numpy as np
 from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
+from apps.contract import ErrorCode, Refusal
 from apps.frames import metrics
 from apps.frames.blur import blur_face
 from apps.frames.encoding import model_size
@@ -23,23 +24,6 @@ logger = logging.getLogger(__name__)
 
 FACE_BLUR: Final = "face_blur"
 NSFW: Final = "nsfw"
-
-
-class FilterFailed(Exception):
-    """A privacy filter is on and could not do its work: the frame is dropped, never let pass."""
-
-    code = "filter_failed"
-
-    def __init__(self, detail: str) -> None:
-        """Keep `detail`, one sentence for the person at the camera."""
-        super().__init__(detail)
-        self.detail = detail
-
-
-class NsfwRefused(FilterFailed):
-    """The NSFW filter did its work, and the frame goes nowhere."""
-
-    code = "nsfw_refused"
 
 
 @dataclass(frozen=True)
@@ -63,9 +47,11 @@ def apply(raw: RawFrame, policy: PrivacyPolicy, *, max_edge: int) -> FilteredFra
     """Return `raw` resized for the model and filtered by `policy`.
 
     About 1 ms for 1280x720 pixels without a filter and 30 ms more with each, in the caller's
-    thread; the first frame of a filter loads its model as well. Raises `FilterFailed` when a
-    filter is on that cannot run, and `NsfwRefused` for an indecent frame: it must not go
-    anywhere then.
+    thread; the first frame of a filter loads its model as well.
+
+    Raises:
+        Refusal: filter_failed when a filter is on that cannot run, nsfw_refused for an indecent
+            frame. It must not go anywhere then.
     """
     if policy.nsfw:
         _refuse_indecent(raw, threshold=policy.nsfw_threshold)
@@ -97,9 +83,8 @@ def _refuse_indecent(raw: RawFrame, *, threshold: float) -> None:
     refused = score > threshold
     metrics.FRAMES_FILTERED.labels(NSFW, "refused" if refused else "passed").inc()
     if refused:
-        raise NsfwRefused(
-            "The picture was judged indecent and dropped. Point the camera elsewhere."
-        )
+        detail = "The picture was judged indecent and dropped. Point the camera elsewhere."
+        raise Refusal(ErrorCode.NSFW_REFUSED, detail)
 
 
 def _blur_faces(raw: RawFrame, pixels: NDArray[np.uint8]) -> None:
@@ -119,13 +104,14 @@ def faces_of(raw: RawFrame) -> list[Face]:
 
 @contextmanager
 def _filtering(name: str, *, failure: str) -> Iterator[None]:
-    """Time a filter; whatever goes wrong in it is `FilterFailed` that begins with `failure`."""
+    """Time a filter; whatever goes wrong in it is filter_failed, beginning with `failure`."""
     began = time.perf_counter()
     try:
         yield
     except Exception as error:
         metrics.FRAMES_FILTERED.labels(name, "failed").inc()
-        raise FilterFailed(f"{failure} The picture was dropped; ask again.") from error
+        detail = f"{failure} The picture was dropped; ask again."
+        raise Refusal(ErrorCode.FILTER_FAILED, detail) from error
     finally:
         metrics.FILTER_DURATION.labels(name).observe(time.perf_counter() - began)
 

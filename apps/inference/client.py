@@ -8,22 +8,19 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
-from apps.inference.board import OwnBoard, ServerBoard, ServerNews
-from apps.inference.chunks import Delta, ModelError, Usage
-from apps.inference.exchange import WENT_AWAY, Exchange
-from apps.inference.health import probe
-from apps.inference.metrics import ANSWER_SECONDS, FAILOVERS, FIRST_TOKEN_SECONDS, REQUESTS
+from apps.fleet.server_loads import ServerLoad, ServerLoads
+from apps.inference.completion import Completion, Delta, ServerUnavailable, Usage
+from apps.inference.connection import http_client, probe
+from apps.inference.failover import ResumedAnswer
+from apps.inference.metrics import FAILOVERS, RequestTimer
 from apps.inference.routing import Server, in_order
-from apps.inference.transport import http_client
 
-__all__ = ["Delta", "ModelError", "ModelServers", "Usage"]
-
-LOOK_EVERY_SECONDS = 1.0
-LOOK_SECONDS = 0.9
+HEALTH_CHECK_EVERY_SECONDS = 1.0
+HEALTH_CHECK_SECONDS = 0.9
 """A server that has not answered by then counts as dead, unless an answer of its own is coming
 in: so one that hangs is left out within two seconds."""
 
@@ -33,14 +30,15 @@ logger = logging.getLogger(__name__)
 class ModelServers:
     """One or more servers of one model. Belongs to one event loop; `aclose` ends it.
 
-    While it is in use, one task looks at each server every second: a dead one is asked last, and
-    one that is back is asked again. That task runs from `watch` or the first answer to `aclose`.
+    While it is in use, one task checks each server's health every second: a dead one is asked
+    last, and one that is back is asked again. That task runs from `start_health_checks` or the
+    first answer to `aclose`.
 
     Args:
         base_urls: where they are, each ending in /v1.
         stall_seconds: after that much silence the server is asked whether it is alive.
         timeout_seconds: the longest a whole answer may take.
-        board: tells and hears what other processes ask of the same servers.
+        loads: what all processes ask of the same servers.
     """
 
     def __init__(
@@ -51,12 +49,12 @@ class ModelServers:
         model: str,
         stall_seconds: float,
         timeout_seconds: float,
-        board: ServerBoard | None = None,
+        loads: ServerLoads,
     ) -> None:
         self._servers = [Server(url) for url in base_urls]
-        self._board = board or OwnBoard()
-        self._watcher: asyncio.Task[None] | None = None
-        self._turns = 0
+        self._loads = loads
+        self._health_checks: asyncio.Task[None] | None = None
+        self._requests = 0
         self._model = model
         self._stall_seconds = stall_seconds
         self._timeout_seconds = timeout_seconds
@@ -66,21 +64,21 @@ class ModelServers:
         self._client = http_client(base_urls)
 
     async def aclose(self) -> None:
-        """Ends the looks at the servers and closes all connections."""
-        if self._watcher is not None:
-            self._watcher.cancel()
-            await asyncio.gather(self._watcher, return_exceptions=True)
+        """Ends the health checks and closes all connections."""
+        if self._health_checks is not None:
+            self._health_checks.cancel()
+            await asyncio.gather(self._health_checks, return_exceptions=True)
         await self._client.aclose()
 
-    def watch(self) -> None:
-        """Begins to look at the servers; may be called any number of times."""
-        if self._watcher is None:
-            self._watcher = asyncio.create_task(self._watch())
+    def start_health_checks(self) -> None:
+        """May be called any number of times."""
+        if self._health_checks is None:
+            self._health_checks = asyncio.create_task(self._check_health_again_and_again())
 
     async def stream_chat(
         self, messages: list[dict[str, Any]], *, max_tokens: int, session: str = ""
     ) -> AsyncGenerator[Delta | Usage, None]:
-        """Yields `Delta`s as they come and one `Usage` at the end, or raises `ModelError`.
+        """Yields `Delta`s as they come and one `Usage` at the end, or raises a `Refusal`.
 
         A server that fails is followed by the next, which must say again what was said so far;
         that part is not yielded twice. Closing the generator, or cancelling its task, makes the
@@ -89,25 +87,30 @@ class ModelServers:
         Args:
             session: whose questions go to the same server while it is well and not too busy.
         """
-        self.watch()
-        began = time.monotonic()
-        outcome = "cancelled"
-        first = True
+        self.start_health_checks()
+        deadline = time.monotonic() + self._timeout_seconds
         body = self._body(messages, max_tokens)
-        try:
-            async with aclosing(self._answer(body, began, session)) as answer:
-                async for part in answer:
-                    if first:
-                        FIRST_TOKEN_SECONDS.observe(time.monotonic() - began)
-                        first = False
-                    yield part
-            outcome = "answered"
-            ANSWER_SECONDS.observe(time.monotonic() - began)
-        except ModelError as error:
-            outcome = error.code
-            raise
-        finally:
-            REQUESTS.labels(outcome).inc()
+        answer = ResumedAnswer()
+        with RequestTimer() as timer:
+            sticky = await self._sticky_server(session)
+            servers = self._best_first(sticky)
+            for server in servers:
+                answer.begin()
+                try:
+                    async with self._asked(server, body, deadline=deadline) as parts:
+                        async for part in parts:
+                            server.heard_at = time.monotonic()
+                            if (new := answer.new(part)) is not None:
+                                timer.token()
+                                yield new
+                    break
+                except ServerUnavailable as error:
+                    self._note_failure(server, error)
+                    if server is servers[-1]:
+                        raise
+                FAILOVERS.inc()
+            if session and server.name != sticky and len(servers) > 1:
+                await self._loads.stick(session, server.name)
 
     def _body(self, messages: list[dict[str, Any]], max_tokens: int) -> bytes:
         request = {
@@ -120,80 +123,61 @@ class ModelServers:
         }
         return json.dumps(request).encode()
 
-    async def _answer(
-        self, body: bytes, began: float, session: str
-    ) -> AsyncGenerator[Delta | Usage, None]:
-        """The answer of the first server that gives it whole."""
-        said = ""
-        home = await self._home(session)
-        servers = self._best_first(home)
-        for server in servers:
-            try:
-                exchange = self._exchange(server, body, began)
-                async with aclosing(_beyond(said, _counted(server, exchange))) as parts:
-                    async for part in parts:
-                        if isinstance(part, Delta):
-                            said += part.text
-                        yield part
-                if session and server.name != home and len(servers) > 1:
-                    await self._board.settle(session, server.name)
-                return
-            except ModelError as error:
-                self._note_failure(server, error)
-                if not error.retryable or server is servers[-1]:
-                    error.retryable = error.retryable and not said
-                    raise
-            FAILOVERS.inc()
-
-    async def _home(self, session: str) -> str:
+    async def _sticky_server(self, session: str) -> str:
         """The name of the server whose caches hold what the session said; "" when unknown."""
         several = len(self._servers) > 1
-        return await self._board.home(session) if session and several else ""
+        return await self._loads.sticky_server(session) if session and several else ""
 
-    def _best_first(self, home: str) -> list[Server]:
+    def _best_first(self, sticky: str) -> list[Server]:
         """The servers in the order in which they are asked."""
-        servers = in_order(self._servers, home=home, now=time.monotonic())
-        self._turns += 1
-        servers[0].turn = self._turns
+        servers = in_order(self._servers, sticky=sticky, now=time.monotonic())
+        self._requests += 1
+        servers[0].last_request = self._requests
         return servers
 
-    def _note_failure(self, server: Server, error: ModelError) -> None:
-        if error.code != "model_unavailable":
-            return
-        server.refused_at = time.monotonic()
-        server.up = server.up and not error.dead
-
-    def _exchange(self, server: Server, body: bytes, began: float) -> Exchange:
-        return Exchange(
+    @asynccontextmanager
+    async def _asked(
+        self, server: Server, body: bytes, *, deadline: float
+    ) -> AsyncIterator[AsyncIterator[Delta | Usage]]:
+        """The parts of the server's answer; it counts as busy until the context is left."""
+        completion = Completion(
             client=self._client,
             base_url=server.base_url,
             headers=self._headers,
             body=body,
             model=self._model,
             stall_seconds=self._stall_seconds,
-            doubted=lambda: self._has_better_than(server),
-            deadline=began + self._timeout_seconds,
+            suspected=lambda: self._has_better_than(server),
+            deadline=deadline,
         )
+        with server.answering():
+            async with aclosing(completion.stream()) as parts:
+                yield parts
 
     def _has_better_than(self, server: Server) -> bool:
-        """Whether the last look found `server` dead and another one well."""
+        """Whether the last health checks found `server` dead and another one well."""
         return not server.up and any(other.up for other in self._servers)
 
-    async def _watch(self) -> None:
-        """Looks at the servers and tells the other processes, again and again."""
+    def _note_failure(self, server: Server, error: ServerUnavailable) -> None:
+        server.refused_at = time.monotonic()
+        server.up = server.up and not error.dead
+
+    async def _check_health_again_and_again(self) -> None:
+        """Checks all servers every second and tells the other processes."""
         while True:
             began = time.monotonic()
-            await asyncio.gather(*(self._look(server) for server in self._servers))
-            await self._tell()
-            await asyncio.sleep(max(0.0, LOOK_EVERY_SECONDS - (time.monotonic() - began)))
+            await asyncio.gather(*(self._check_health(server) for server in self._servers))
+            await self._exchange_loads()
+            taken = time.monotonic() - began
+            await asyncio.sleep(max(0.0, HEALTH_CHECK_EVERY_SECONDS - taken))
 
-    async def _look(self, server: Server) -> None:
+    async def _check_health(self, server: Server) -> None:
         asked_at = time.monotonic()
         try:
-            async with asyncio.timeout(LOOK_SECONDS):
+            async with asyncio.timeout(HEALTH_CHECK_SECONDS):
                 alive, _ = await probe(server.base_url, client=self._client)
         except TimeoutError:
-            # A busy server may be late, but then it is heard of.
+            # One that is busy with answers may be late, but then it is heard of.
             alive = server.heard_at >= asked_at
         if alive:
             server.came_back()
@@ -201,41 +185,8 @@ class ModelServers:
             logger.warning("The model server %s is left out until it is well.", server.name)
             server.up = False
 
-    async def _tell(self) -> None:
-        news = {server.name: ServerNews(server.open, server.up) for server in self._servers}
-        elsewhere = await self._board.exchange(news)
+    async def _exchange_loads(self) -> None:
+        loads = {server.name: ServerLoad(server.open, server.up) for server in self._servers}
+        elsewhere = await self._loads.exchange(loads)
         for server in self._servers:
             server.elsewhere = elsewhere.get(server.name, 0)
-
-
-async def _counted(server: Server, exchange: Exchange) -> AsyncGenerator[Delta | Usage, None]:
-    """The parts of `exchange`, while the server counts as busy."""
-    server.open += 1
-    try:
-        async with aclosing(exchange.parts()) as parts:
-            async for part in parts:
-                server.heard_at = time.monotonic()
-                yield part
-    finally:
-        server.open -= 1
-
-
-async def _beyond(
-    said: str, answer: AsyncGenerator[Delta | Usage, None]
-) -> AsyncGenerator[Delta | Usage, None]:
-    """What `answer` says beyond `said`, with which it must begin.
-
-    The model decodes greedily, so another server gives the same answer, as a rule. Raises
-    `ModelError` where it does not: half an answer of each would be worse than an error.
-    """
-    async with aclosing(answer) as parts:
-        async for part in parts:
-            if not said:
-                yield part
-                continue
-            text = part.text if isinstance(part, Delta) else ""
-            if not text or not (said.startswith(text) or text.startswith(said)):
-                raise ModelError.unavailable(WENT_AWAY, retryable=False)
-            rest, said = text[len(said) :], said[len(text) :]
-            if rest:
-                yield Delta(rest)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, partial
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -45,7 +46,7 @@ def read_gpus() -> list[Gpu]:
         return []
     try:
         return read()
-    except Exception as error:  # Drivers fail in their own ways; a look at a GPU is never needed.
+    except Exception as error:  # Drivers fail in their own ways, and no answer needs this.
         logger.warning("The GPUs can't be read: %s", type(error).__name__)
         return []
 
@@ -53,6 +54,7 @@ def read_gpus() -> list[Gpu]:
 @cache
 def _reader() -> Callable[[], list[Gpu]] | None:
     """What reads this host's GPUs, found once in the life of a process."""
+    # A library is imported when it is tried: which of them a host has is what is found out here.
     for begin in (_begin_nvidia, _begin_amd, _begin_sysfs):
         with suppress(Exception):  # No library, no driver or no GPU: all the same to us.
             return begin()
@@ -60,15 +62,13 @@ def _reader() -> Callable[[], list[Gpu]] | None:
 
 
 def _begin_nvidia() -> Callable[[], list[Gpu]]:
-    import pynvml
-
+    pynvml = import_module("pynvml")
     pynvml.nvmlInit()
     return lambda: read_nvidia(pynvml)
 
 
 def _begin_amd() -> Callable[[], list[Gpu]]:
-    import amdsmi
-
+    amdsmi = import_module("amdsmi")
     amdsmi.amdsmi_init()
     return lambda: read_amd(amdsmi)
 
@@ -86,16 +86,18 @@ def read_nvidia(nvml: ModuleType | Any) -> list[Gpu]:
 
 
 def _nvidia(nvml: Any, handle: Any) -> Gpu:
-    memory = _told(lambda: nvml.nvmlDeviceGetMemoryInfo(handle))
-    use = _told(lambda: nvml.nvmlDeviceGetUtilizationRates(handle).gpu)
-    power = _told(lambda: nvml.nvmlDeviceGetPowerUsage(handle))
-    name = _told(lambda: nvml.nvmlDeviceGetName(handle)) or "NVIDIA GPU"
+    memory = _reported(lambda: nvml.nvmlDeviceGetMemoryInfo(handle))
+    use = _reported(lambda: nvml.nvmlDeviceGetUtilizationRates(handle).gpu)
+    power = _reported(lambda: nvml.nvmlDeviceGetPowerUsage(handle))
+    name = _reported(lambda: nvml.nvmlDeviceGetName(handle)) or "NVIDIA GPU"
     return Gpu(
         name=name.decode() if isinstance(name, bytes) else name,
         use=None if use is None else use / 100,
         memory_used=memory and int(memory.used),
         memory_total=memory and int(memory.total),
-        temperature=_told(lambda: nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU)),
+        temperature=_reported(
+            lambda: nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU)
+        ),
         power=None if power is None else power / 1000,  # mW
     )
 
@@ -106,17 +108,17 @@ def read_amd(smi: ModuleType | Any) -> list[Gpu]:
 
 
 def _amd(smi: Any, handle: Any) -> Gpu:
-    use = _number(_told(lambda: smi.amdsmi_get_gpu_activity(handle)["gfx_activity"]))
+    use = _number(_reported(lambda: smi.amdsmi_get_gpu_activity(handle)["gfx_activity"]))
     vram = smi.AmdSmiMemoryType.VRAM
-    power = _told(lambda: smi.amdsmi_get_power_info(handle)) or {}
+    power = _reported(lambda: smi.amdsmi_get_power_info(handle)) or {}
     watts = _number(power.get("current_socket_power")) or _number(power.get("average_socket_power"))
     return Gpu(
-        name=_told(lambda: smi.amdsmi_get_gpu_asic_info(handle)["market_name"]) or "AMD GPU",
+        name=_reported(lambda: smi.amdsmi_get_gpu_asic_info(handle)["market_name"]) or "AMD GPU",
         use=None if use is None else use / 100,
-        memory_used=_told(lambda: int(smi.amdsmi_get_gpu_memory_usage(handle, vram))),
-        memory_total=_told(lambda: int(smi.amdsmi_get_gpu_memory_total(handle, vram))),
+        memory_used=_reported(lambda: int(smi.amdsmi_get_gpu_memory_usage(handle, vram))),
+        memory_total=_reported(lambda: int(smi.amdsmi_get_gpu_memory_total(handle, vram))),
         temperature=_number(
-            _told(
+            _reported(
                 lambda: smi.amdsmi_get_temp_metric(
                     handle,
                     smi.AmdSmiTemperatureType.HOTSPOT,
@@ -197,7 +199,7 @@ def _file_number(path: Path) -> float | None:
     return float(text) if text.isdigit() else None
 
 
-def _told(ask: Callable[[], Any]) -> Any:
+def _reported(ask: Callable[[], Any]) -> Any:
     """The driver's answer, None where it has none."""
     try:
         return ask()

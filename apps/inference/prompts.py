@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any, Protocol
 
+from apps.contract import ErrorCode, Refusal
+
 IMAGE_CELL = 28
 IMAGE_MARKS = 2
 MESSAGE_TOKENS = 8
@@ -57,18 +59,6 @@ class PromptBudget:
         return self.context_tokens - self.response_tokens
 
 
-class PromptRefused(Exception):
-    """The prompt does not fit even without history.
-
-    `code` is `question_too_long`, or `model_error` when no question at all would fit.
-    """
-
-    def __init__(self, code: str, detail: str) -> None:
-        super().__init__(detail)
-        self.code = code
-        self.detail = detail
-
-
 def build_messages(
     question: str,
     *,
@@ -77,23 +67,24 @@ def build_messages(
     history: Sequence[Turn],
     budget: PromptBudget,
     frame_name: str = "",
-    send_uuid: bool = True,
 ) -> list[dict[str, Any]]:
     """Chat messages in OpenAI's form; the oldest turns are left out until all fits.
 
     The frame stands before the last turns that were about it, if any: so a further question on a
     frame begins as the one before it did, and finds that in the prefix cache.
 
-    `frame_name` is what the turns call this frame by. `send_uuid` names the image for vLLM's
-    caches; a stricter server may not know the field.
-    Raises `PromptRefused`.
+    `frame_name` is what the turns call this frame by.
+
+    Raises:
+        Refusal: the prompt does not fit even without history: question_too_long, or model_error
+            when no question at all would fit.
     """
     question = _plain(question)
     turns = [Turn(_plain(turn.question), _plain(turn.answer), turn.frame) for turn in history]
     free = _tokens_left(question, frame=frame, system_prompt=system_prompt, budget=budget)
     turns = _newest_that_fit(turns, tokens=free)
     place = _first_about(frame_name, turns)
-    image = _image_part(frame, send_uuid=send_uuid)
+    image = _image_part(frame)
     messages: list[dict[str, Any]] = [{"role": "system", "content": system_prompt}]
     for number, turn in enumerate([*turns, Turn(question, "")]):
         text = turn.question
@@ -122,16 +113,17 @@ def image_tokens(width: int, height: int) -> int:
 
 
 def _tokens_left(question: str, *, frame: Frame, system_prompt: str, budget: PromptBudget) -> int:
-    """What is left for history; raises `PromptRefused` when it is less than nothing."""
+    """What is left for history; raises a `Refusal` when it is less than nothing."""
     fixed = text_tokens(system_prompt) + image_tokens(frame.width, frame.height)
     left = budget.prompt_tokens - fixed - 3 * MESSAGE_TOKENS  # system, user, start of the answer
     if left <= 0:
-        raise PromptRefused(
-            "model_error", "The picture leaves no room for a question in the model's context."
+        raise Refusal(
+            ErrorCode.MODEL_ERROR,
+            "The picture leaves no room for a question in the model's context.",
         )
     left -= text_tokens(question)
     if left < 0:
-        raise PromptRefused("question_too_long", "The question is too long for the model.")
+        raise Refusal(ErrorCode.QUESTION_TOO_LONG, "The question is too long for the model.")
     return left
 
 
@@ -145,10 +137,9 @@ def _newest_that_fit(turns: Sequence[Turn], *, tokens: int) -> list[Turn]:
     return kept[::-1]
 
 
-def _image_part(frame: Frame, *, send_uuid: bool) -> dict[str, Any]:
+def _image_part(frame: Frame) -> dict[str, Any]:
     url = f"data:image/jpeg;base64,{b64encode(frame.jpeg).decode()}"
-    part: dict[str, Any] = {"type": "image_url", "image_url": {"url": url}}
-    return {**part, "uuid": frame.uuid} if send_uuid else part
+    return {"type": "image_url", "image_url": {"url": url}, "uuid": frame.uuid}
 
 
 def _plain(text: str) -> str:

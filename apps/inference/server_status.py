@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from apps.inference.health import probe
+from apps.inference.connection import probe
 
-LOOK_SECONDS = 1.5
+TIMEOUT_SECONDS = 1.5
 
 _RUNNING = "vllm:num_requests_running"
 _WAITING = "vllm:num_requests_waiting"
@@ -29,7 +29,7 @@ class ServerStatus:
         kv_cache_use: share of the KV cache in use, 0 to 1.
         prefix_hit_rate: share of the prompt tokens found in the prefix cache since its start.
         tokens: tokens generated since its start.
-        tokens_per_second: since the last look.
+        tokens_per_second: since the last reading.
     """
 
     url: str
@@ -45,8 +45,8 @@ class ServerStatus:
     tokens_per_second: float | None = None
 
 
-class ServerWatch:
-    """Looks at one server again and again.
+class ServerStatusReader:
+    """Reads one server's status, again and again.
 
     Args:
         base_url: ends in /v1.
@@ -61,7 +61,7 @@ class ServerWatch:
         self._identity: tuple[str | None, str | None] | None = None
         self._last: tuple[float, float] | None = None
 
-    async def look(self, *, now: float) -> ServerStatus:
+    async def read(self, *, now: float) -> ServerStatus:
         """Return how it is; never raises. `now` is monotonic, s."""
         alive, detail = await probe(self._base_url, client=self._client)
         if not alive:
@@ -76,7 +76,7 @@ class ServerWatch:
         return replace(status, model=model, version=version, tokens_per_second=rate)
 
     def _rate(self, tokens: float | None, *, now: float) -> float | None:
-        """Tokens a second since the last look; None at the first, and after a restart."""
+        """Tokens a second since the last reading; None at the first, and after a restart."""
         last, self._last = self._last, None if tokens is None else (now, tokens)
         if last is None or tokens is None or tokens < last[1] or now <= last[0]:
             return None
@@ -95,7 +95,7 @@ class ServerWatch:
 
     async def _json(self, url: str) -> dict[str, list[dict[str, str]]]:
         try:
-            response = await self._client.get(url, headers=self._headers, timeout=LOOK_SECONDS)
+            response = await self._client.get(url, headers=self._headers, timeout=TIMEOUT_SECONDS)
             content = response.json() if response.status_code == 200 else {}
         except (httpx.HTTPError, ValueError):
             return {}
@@ -103,7 +103,7 @@ class ServerWatch:
 
     async def _text(self, url: str) -> str:
         try:
-            response = await self._client.get(url, timeout=LOOK_SECONDS)
+            response = await self._client.get(url, timeout=TIMEOUT_SECONDS)
         except httpx.HTTPError:
             return ""
         return response.text if response.status_code == 200 else ""
@@ -112,7 +112,7 @@ class ServerWatch:
 def parse_metrics(text: str) -> dict[str, float]:
     """The wanted ones of a Prometheus text, summed over their labels (engines, models).
 
-    The others are passed over unparsed: a server tells of a thousand.
+    The others are passed over unparsed: a server has a thousand of them.
     """
     wanted = "\n".join(_lines(text, _WANTED)) + "\n"
     totals: dict[str, float] = {}

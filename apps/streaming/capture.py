@@ -3,13 +3,13 @@
 import asyncio
 import time
 
+from apps.contract import ErrorCode, Refusal
 from apps.frames import privacy
 from apps.frames.encoding import encode, model_size
 from apps.frames.privacy import PrivacyPolicy
 from apps.frames.scene import Thumbnail, difference, thumbnail
 from apps.frames.types import EncodedFrame, RawFrame
 from apps.streaming import metrics
-from apps.streaming.errors import StreamStalled
 from apps.streaming.peer import PeerSession
 from apps.streaming.types import CapturePurpose
 
@@ -44,13 +44,17 @@ async def snapshot(
     Filtering and encoding run in a thread, off the event loop. `max_age` and `timeout` (seconds)
     bound the frame's age and the wait for a fresh one: pictures that are older than that when they
     get here are as good as none. A scene counts as unchanged when it differs by less than
-    `change_threshold` (levels of grey; 0: it never does). Raises `CaptureFailed` (one of its
-    kinds), `apps.frames.privacy.FilterFailed` or `SceneUnchanged`.
+    `change_threshold` (levels of grey; 0: it never does).
+
+    Raises:
+        Refusal: as `PeerSession.capture` and `apps.frames.privacy.apply` do.
+        SceneUnchanged: the scene is as it was.
     """
     asked_at = time.monotonic()
     raw = await peer.capture(max_age=max_age, timeout=timeout)
     if time.time() - raw.captured_at > max_age:
-        raise StreamStalled("The camera's pictures arrive too late to answer on.")
+        detail = "The camera's pictures arrive too late to answer on."
+        raise Refusal(ErrorCode.STREAM_STALLED, detail)
     scene = thumbnail(raw) if purpose != "asked" and change_threshold else None
     if purpose == "live_if_changed" and _is_same(peer.scene, scene, threshold=change_threshold):
         raise _unchanged(raw, max_edge=max_edge)

@@ -7,9 +7,9 @@ from contextvars import Context
 from itertools import count
 from typing import Any, Final
 
+from apps.contract import ErrorCode, Refusal
 from apps.streaming import datagrams, decoder, metrics
 from apps.streaming.config import MediaConfig
-from apps.streaming.errors import NoStream, OfferRefused
 from apps.streaming.offers import vet_offer
 from apps.streaming.peer import PeerSession
 from apps.streaming.types import StreamState
@@ -58,20 +58,20 @@ class MediaHost:
         return self._peers.get(session_id)
 
     def require(self, session_id: str) -> PeerSession:
-        """Return that session's peer, or raise `NoStream`."""
+        """Return that session's peer, or raise a `Refusal`: no_stream."""
         peer = self._peers.get(session_id)
         if peer is None:
-            raise NoStream("The camera is not connected.")
+            raise Refusal(ErrorCode.NO_STREAM, "The camera is not connected.")
         return peer
 
     async def accept(self, session_id: str, sdp: str) -> str:
         """Answer an offer; the session's older peer, if any, is replaced.
 
-        Raises `OfferRefused`; the older peer goes on then. Of offers that overlap, the last wins.
+        Raises a `Refusal`; the older peer goes on then. Of offers that overlap, the last wins.
         """
         try:
             answer = await self._answer(session_id, sdp)
-        except OfferRefused as refusal:
+        except Refusal as refusal:
             metrics.OFFERS.labels(outcome=refusal.code).inc()
             raise
         metrics.OFFERS.labels(outcome="answered").inc()
@@ -79,7 +79,7 @@ class MediaHost:
 
     async def _answer(self, session_id: str, sdp: str) -> str:
         if self._closed:
-            raise OfferRefused("stream_failed", "The server is stopping.")
+            raise Refusal(ErrorCode.STREAM_FAILED, "The server is stopping.")
         offer = vet_offer(sdp, max_bytes=self._config.max_offer_bytes)
         ticket = self._tickets[session_id] = next(self._next_ticket)
         self._ensure_sweeper()
@@ -99,7 +99,7 @@ class MediaHost:
                 del self._tickets[session_id]
         if not is_newest:
             await peer.aclose()
-            raise OfferRefused("stream_failed", "A newer offer or an end came in between.")
+            raise Refusal(ErrorCode.STREAM_FAILED, "A newer offer or an end came in between.")
         older = self._peers.get(session_id)
         self._peers[session_id] = peer
         if older is not None:

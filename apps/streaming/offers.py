@@ -9,7 +9,7 @@ from typing import Final
 
 from aiortc.sdp import MediaDescription, SessionDescription
 
-from apps.streaming.errors import OfferRefused
+from apps.contract import ErrorCode, Refusal
 
 CODECS: Final = ("VP8", "H264")
 
@@ -22,11 +22,11 @@ _FINGERPRINTS: Final = ("sha-256", "sha-384", "sha-512")
 
 
 def vet_offer(sdp: str, *, max_bytes: int = MAX_OFFER_BYTES) -> str:
-    """Return the offer without its candidates, or raise `OfferRefused` with code and reason."""
+    """Return the offer without its candidates, or raise a `Refusal` that says why."""
     if not isinstance(sdp, str) or not sdp.startswith("v=0"):
-        raise OfferRefused("offer_invalid", "The offer is not a valid SDP text.")
+        raise Refusal(ErrorCode.OFFER_INVALID, "The offer is not a valid SDP text.")
     if len(sdp) > max_bytes or len(sdp.encode("utf-8", "surrogatepass")) > max_bytes:
-        raise OfferRefused("offer_too_large", f"The offer is larger than {max_bytes} bytes.")
+        raise Refusal(ErrorCode.OFFER_TOO_LARGE, f"The offer is larger than {max_bytes} bytes.")
     # The parser splits at the same line ends, so no candidate hides behind an unusual one.
     lines = [line for line in sdp.splitlines() if not _is_candidate(line)]
     _check_volume(lines)
@@ -43,7 +43,7 @@ def _check_volume(lines: list[str]) -> None:
     """Refuse what the parser, quadratic in codecs times attributes, would choke on."""
     codecs = sum(line.startswith("a=rtpmap") for line in lines)
     if len(lines) > MAX_LINES or codecs > MAX_CODECS:
-        raise OfferRefused("offer_invalid", "The offer has more lines than a camera needs.")
+        raise Refusal(ErrorCode.OFFER_INVALID, "The offer has more lines than a camera needs.")
 
 
 def _parse(sdp: str) -> SessionDescription:
@@ -51,38 +51,38 @@ def _parse(sdp: str) -> SessionDescription:
         description = SessionDescription.parse(sdp)
     except Exception as error:
         # The parser asserts, indexes and converts; whatever it trips over is not an offer.
-        raise OfferRefused("offer_invalid", "The offer is not a valid SDP text.") from error
+        raise Refusal(ErrorCode.OFFER_INVALID, "The offer is not a valid SDP text.") from error
     if any(media.ice_candidates or media.ice_candidates_complete for media in description.media):
-        raise OfferRefused("offer_invalid", "The offer hides its candidates.")
+        raise Refusal(ErrorCode.OFFER_INVALID, "The offer hides its candidates.")
     return description
 
 
 def _check_media(description: SessionDescription) -> None:
     kinds = [media.kind for media in description.media]
     if "audio" in kinds:
-        raise OfferRefused("audio_refused", "Audio is not accepted: offer one video track only.")
+        raise Refusal(ErrorCode.AUDIO_REFUSED, "Audio is not accepted: offer one video track only.")
     if "application" in kinds:
-        raise OfferRefused("data_channel_refused", "Data channels are not accepted.")
+        raise Refusal(ErrorCode.DATA_CHANNEL_REFUSED, "Data channels are not accepted.")
     if kinds.count("video") > 1:
-        raise OfferRefused("too_many_tracks", "Only one video track is accepted.")
+        raise Refusal(ErrorCode.TOO_MANY_TRACKS, "Only one video track is accepted.")
     if kinds != ["video"]:
-        raise OfferRefused("video_missing", "The offer has no video track.")
+        raise Refusal(ErrorCode.VIDEO_MISSING, "The offer has no video track.")
     _check_video(description.media[0])
 
 
 def _check_video(media: MediaDescription) -> None:
     if media.direction not in ("sendonly", "sendrecv", None) or media.port == 0:
-        raise OfferRefused("video_missing", "The offer's video track sends nothing.")
+        raise Refusal(ErrorCode.VIDEO_MISSING, "The offer's video track sends nothing.")
     if not any(_name(codec.mimeType) in CODECS for codec in media.rtp.codecs):
-        raise OfferRefused("codec_unsupported", "The camera must offer VP8 or H.264.")
+        raise Refusal(ErrorCode.CODEC_UNSUPPORTED, "The camera must offer VP8 or H.264.")
     if not (media.ice and media.ice.usernameFragment and media.ice.password):
-        raise OfferRefused("offer_invalid", "The offer has no ICE credentials.")
+        raise Refusal(ErrorCode.OFFER_INVALID, "The offer has no ICE credentials.")
     if media.dtls is None or not any(
         fingerprint.algorithm.lower() in _FINGERPRINTS for fingerprint in media.dtls.fingerprints
     ):
-        raise OfferRefused("offer_invalid", "The offer has no certificate fingerprint.")
+        raise Refusal(ErrorCode.OFFER_INVALID, "The offer has no certificate fingerprint.")
     if not media.rtcp_mux:
-        raise OfferRefused("offer_invalid", "The offer does not multiplex RTCP.")
+        raise Refusal(ErrorCode.OFFER_INVALID, "The offer does not multiplex RTCP.")
 
 
 def _name(mime_type: str) -> str:

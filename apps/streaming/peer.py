@@ -22,18 +22,11 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from aiortc.rtcrtpparameters import RTCRtpCodecCapability
 from av import VideoFrame
 
+from apps.contract import ErrorCode, Refusal
 from apps.frames.scene import Thumbnail
 from apps.frames.types import RawFrame
 from apps.streaming import metrics
 from apps.streaming.config import MediaConfig
-from apps.streaming.errors import (
-    CaptureFailed,
-    FrameTooLarge,
-    NoFrame,
-    NoStream,
-    OfferRefused,
-    StreamStalled,
-)
 from apps.streaming.ice_candidates import bind_within, with_public_address
 from apps.streaming.ledger import StreamLedger
 from apps.streaming.receiving import DecoderInbox, customize_receiver
@@ -104,20 +97,23 @@ class PeerSession:
     async def answer(self, offer: str) -> str:
         """Return the answer to a vetted `offer`, ICE gathering complete.
 
-        Raises `OfferRefused`; the peer is closed then.
+        Raises a `Refusal`; the peer is closed then.
         """
         try:
             async with asyncio.timeout(self._config.answer_seconds):
                 return await self._negotiate(offer)
         except OperationError as error:
             await self.aclose()
-            raise OfferRefused(
-                "codec_unsupported", "The camera offers no VP8 or H.264 profile that we decode."
+            raise Refusal(
+                ErrorCode.CODEC_UNSUPPORTED,
+                "The camera offers no VP8 or H.264 profile that we decode.",
             ) from error
         except (OSError, TimeoutError) as error:
             logger.exception("Could not prepare a peer connection.")
             await self.aclose()
-            raise OfferRefused("stream_failed", "The server could not open the stream.") from error
+            raise Refusal(
+                ErrorCode.STREAM_FAILED, "The server could not open the stream."
+            ) from error
         except asyncio.CancelledError:
             await self.aclose()
             raise
@@ -125,7 +121,7 @@ class PeerSession:
             # aiortc meets hostile text here and answers with whatever exception it trips over.
             logger.info("An offer was refused: %r", error)
             await self.aclose()
-            raise OfferRefused("offer_invalid", "The offer cannot be answered.") from error
+            raise Refusal(ErrorCode.OFFER_INVALID, "The offer cannot be answered.") from error
 
     async def _negotiate(self, offer: str) -> str:
         transceiver = self._prepare_transceiver()
@@ -166,11 +162,11 @@ class PeerSession:
         )
 
     @property
-    def error(self) -> str | None:
+    def error(self) -> ErrorCode | None:
         """Code of what is wrong with the stream right now, if anything is."""
         if self._ledger.refusing:
-            return "frame_too_large"
-        return "stream_stalled" if self.state == "stalled" else None
+            return ErrorCode.FRAME_TOO_LARGE
+        return ErrorCode.STREAM_STALLED if self.state == "stalled" else None
 
     def note_round_trip(self, seconds: float) -> None:
         """Take a round trip measured between here and the camera's page."""
@@ -180,9 +176,11 @@ class PeerSession:
         """Return the newest frame if captured at most `max_age` seconds ago, or else the next one.
 
         Waits for it for up to `timeout` seconds (`STALL_TIMEOUT_SECONDS` at most once the camera
-        has sent frames). Raises `NoStream` when the peer is closed or closes meanwhile,
-        `FrameTooLarge`, `NoFrame` when the camera has sent none yet, and `StreamStalled` when it
-        has stopped sending.
+        has sent frames).
+
+        Raises:
+            Refusal: no_stream when the peer is closed or closes meanwhile, frame_too_large,
+                no_frame when the camera has sent none yet, stream_stalled when it has stopped.
         """
         asked_at = time.monotonic()
         frame = self._newest
@@ -194,7 +192,7 @@ class PeerSession:
 
     async def _wait_for_next(self, timeout: float) -> RawFrame:
         if self.state == "closed" or self.lost:
-            raise NoStream("The camera is not connected.")
+            raise Refusal(ErrorCode.NO_STREAM, "The camera is not connected.")
         if self._next is None:
             self._next = self._loop.create_future()
         if self._newest is not None and not self._ledger.refusing:
@@ -205,18 +203,19 @@ class PeerSession:
         except TimeoutError:
             raise self._explain_silence() from None
         if frame is None:
-            raise NoStream("The camera disconnected.")
+            raise Refusal(ErrorCode.NO_STREAM, "The camera disconnected.")
         return frame
 
-    def _explain_silence(self) -> CaptureFailed:
+    def _explain_silence(self) -> Refusal:
         if self._ledger.refusing:
-            return FrameTooLarge(
+            return Refusal(
+                ErrorCode.FRAME_TOO_LARGE,
                 "The camera's picture is larger than "
-                f"{self._config.limits.max_width}x{self._config.limits.max_height} pixels."
+                f"{self._config.limits.max_width}x{self._config.limits.max_height} pixels.",
             )
         if self._newest is None:
-            return NoFrame("The camera has not sent a picture yet.")
-        return StreamStalled("The camera has stopped sending pictures.")
+            return Refusal(ErrorCode.NO_FRAME, "The camera has not sent a picture yet.")
+        return Refusal(ErrorCode.STREAM_STALLED, "The camera has stopped sending pictures.")
 
     async def _read(self, track: MediaStreamTrack) -> None:
         """Take every decoded frame as it comes, so that none waits in the track's queue."""

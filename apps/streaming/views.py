@@ -1,11 +1,10 @@
 """The HTTP door to the media host: an offer in, an answer out."""
 
-from typing import Any, Final, cast
+from typing import Any, cast
 
 from asgiref.sync import async_to_sync
 from django.core.handlers.asgi import ASGIRequest
 from drf_spectacular.utils import extend_schema
-from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -13,20 +12,8 @@ from rest_framework.views import APIView
 from apps.camera_sessions.authentication import CameraSessionAuthentication, HasCameraSession
 from apps.camera_sessions.parsers import SmallJSONParser
 from apps.camera_sessions.serializers import ApiError
-from apps.streaming.errors import OfferRefused
 from apps.streaming.host import MediaHost
 from apps.streaming.serializers import Answer, Offer
-
-_STATUS: Final = {"offer_too_large": 413, "stream_failed": 503}
-
-
-class OfferNotAnswered(APIException):
-    """An offer was refused: 413 when too large, 503 when the server is the reason, else 400."""
-
-    def __init__(self, refusal: OfferRefused) -> None:
-        """Carry the refusal's code and sentence."""
-        super().__init__(refusal.detail, code=refusal.code)
-        self.status_code = _STATUS.get(refusal.code, 400)
 
 
 class OfferParser(SmallJSONParser):
@@ -55,9 +42,6 @@ class OfferView(APIView):
         offer.is_valid(raise_exception=True)
         session: Any = request.auth
         host: MediaHost = cast(ASGIRequest, request._request).scope["media_host"]
-        try:
-            # Runs on the server's own event loop, where the peer then lives.
-            sdp = async_to_sync(host.accept)(str(session.pk), offer.validated_data["sdp"])
-        except OfferRefused as refusal:
-            raise OfferNotAnswered(refusal) from refusal
+        # Runs on the server's own event loop, where the peer then lives.
+        sdp = async_to_sync(host.accept)(str(session.pk), offer.validated_data["sdp"])
         return Response({"sdp": sdp, "type": "answer"})

@@ -14,15 +14,15 @@ import os
 import random
 import sys
 import time
-from collections.abc import Callable, Coroutine
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import httpx
 
-from deploy.benchmark.camera import CameraUser, Message
 from deploy.benchmark.children import PASSWORD_VARIABLE
 from deploy.benchmark.pictures import SHAPES, ClipTrack, TimecodedTrack, encoded_clip
+from deploy.client import Camera, Message, Refused, open_session
 
 ANSWER_SECONDS = 60.0
 LEAD_SECONDS = 0.2
@@ -36,15 +36,17 @@ def tell(**fields: object) -> None:
     print(json.dumps(fields), flush=True)
 
 
-def user(config: dict[str, Any], on_message: Any, *, number: int = 0) -> CameraUser:
-    """Return a user as the command line says; its number picks among several web servers."""
-    urls = config["urls"]
-    return CameraUser(
-        urls[number % len(urls)],
-        username=config["username"],
-        password=config["password"],
-        on_message=on_message,
-    )
+@asynccontextmanager
+async def user(
+    config: dict[str, Any], on_message: Callable[[Message, float], None], *, number: int = 0
+) -> AsyncIterator[Camera]:
+    """A user as the command line says; its number picks among several web servers."""
+    url = config["urls"][number % len(config["urls"])]
+    async with (
+        open_session(url, username=config["username"], password=config["password"]) as session,
+        Camera(session, on_message=on_message) as camera,
+    ):
+        yield camera
 
 
 class Asker:
@@ -91,7 +93,7 @@ class Asker:
                 await self.ask(camera, f"{self._config['name']}-{number}")
             await ready.wait()
 
-    async def ask(self, camera: CameraUser, mark: str) -> None:
+    async def ask(self, camera: Camera, mark: str) -> None:
         """Ask one question and tell when what of its answer came."""
         note: dict[str, Any] = {"mark": mark}
         self._open[mark], self._done[mark] = note, asyncio.Event()
@@ -200,7 +202,7 @@ def main() -> None:
     }
     try:
         asyncio.run(roles[config["role"]](config))
-    except* (RuntimeError, OSError, httpx.HTTPError) as errors:
+    except* (Refused, OSError, httpx.HTTPError) as errors:
         sys.exit(f"A benchmark client could not go on: {_first(errors)}")
 
 

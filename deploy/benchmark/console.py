@@ -26,7 +26,7 @@ import psutil
 from playwright.async_api import CDPSession, async_playwright
 from redis.asyncio import Redis
 
-from apps.chat.presence import announce_streams
+from apps.fleet.presence import announce_streams
 from deploy.benchmark.platform import OwnPlatform, Platform
 from deploy.benchmark.sampling import cpu_percent, machine
 

@@ -18,10 +18,10 @@ from unittest.mock import patch
 import numpy as np
 from aiortc.rtcdtlstransport import RTCDtlsTransport
 
+from apps.contract import Refusal
 from apps.frames.types import RawFrame
 from apps.streaming import receiving
 from apps.streaming.config import MediaConfig
-from apps.streaming.errors import CaptureFailed
 from apps.streaming.host import MediaHost
 from apps.streaming.peer import PeerSession
 from deploy.benchmark import timecode
@@ -198,7 +198,7 @@ async def _frames(peer: PeerSession) -> AsyncIterator[tuple[RawFrame, float, flo
             gate.open()
         try:
             frame = await peer.capture(max_age=0.0, timeout=5.0)
-        except CaptureFailed:
+        except Refusal:
             continue
         yield frame, time.time(), time.monotonic() - wished_at
 

@@ -10,20 +10,17 @@ import json
 import sys
 from dataclasses import replace
 
-from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
-
 from deploy.benchmark.pictures import SHAPES, TimecodedTrack
+from deploy.client.peer import accept, offering_peer
 
 
 async def send(framerate: float) -> None:
     """Send until standard input closes."""
     track = TimecodedTrack(replace(SHAPES["asking"], framerate=framerate))
-    peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-    peer.addTransceiver(track, direction="sendonly")
-    await peer.setLocalDescription(await peer.createOffer())
+    peer = await offering_peer(track)
     print(json.dumps({"offer": peer.localDescription.sdp}), flush=True)
     answer = json.loads(await asyncio.to_thread(sys.stdin.readline))["answer"]
-    await peer.setRemoteDescription(RTCSessionDescription(sdp=answer, type="answer"))
+    await accept(peer, answer)
     await asyncio.to_thread(sys.stdin.read)
     await peer.close()
 

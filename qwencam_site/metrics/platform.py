@@ -10,7 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Final, cast
+from typing import Final
 
 from asgiref.sync import sync_to_async
 from cryptography import x509
@@ -20,9 +20,10 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from apps.camera_sessions import lifecycle
-from apps.chat import presence
-from apps.chat.server_board import BOARD, read_board
-from apps.chat.services import services
+from apps.fleet import presence
+from apps.fleet.queue_depth import read_depth
+from apps.fleet.redis_client import async_redis
+from apps.fleet.server_loads import read_loads
 from apps.live_settings.current import current
 from qwencam_site.health import health_checks
 
@@ -68,7 +69,7 @@ async def read_health() -> Families:
 
 async def read_workers() -> Families:
     """The inference workers that have reported lately."""
-    reports = (await presence.worker_facts(services().redis)).values()
+    reports = (await presence.worker_facts(async_redis())).values()
     return (
         _single("qwencam_workers", "Inference workers heard of lately.", len(reports)),
         _single(
@@ -96,9 +97,8 @@ async def read_model_servers() -> Families:
         "Answers that the model server is giving to all workers.",
         labels=["server"],
     )
-    reports = cast("dict[bytes, bytes]", await services().redis.hgetall(BOARD))
     totals: dict[str, tuple[int, bool]] = {}
-    for servers in read_board(reports, now=time.time()).values():
+    for servers in (await read_loads(async_redis())).values():
         for name, load in servers.items():
             count, well = totals.get(name, (0, False))
             totals[name] = (count + load.open, well or load.up)
@@ -111,7 +111,7 @@ async def read_model_servers() -> Families:
 async def read_queue() -> Families:
     """The questions that wait or are being answered, and the limit in force."""
     stale_since = time.time() - settings.MODEL_TIMEOUT_SECONDS - 60
-    depth = await services().questions.depth(older_than=stale_since)
+    depth = await read_depth(async_redis(), older_than=stale_since)
     queue = GaugeMetricFamily(
         "qwencam_queue_depth",
         "Questions and live frames that wait or are being answered.",

@@ -9,9 +9,9 @@ import signal
 
 import numpy as np
 
+from deploy.stand_in_model import Script, StandInModel
 from tests.camera_client import CameraClient
 from tests.stack import Stack
-from tests.stand_in_model import Script, StandInModel
 
 PICTURE = np.full((480, 640, 3), 200, dtype=np.uint8)
 

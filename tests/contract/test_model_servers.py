@@ -8,9 +8,9 @@ import httpx
 import numpy as np
 import pytest
 
+from deploy.stand_in_model import Script, StandInModel
 from tests.camera_client import CameraClient
 from tests.stack import Stack
-from tests.stand_in_model import Script, StandInModel
 
 PICTURE = np.full((480, 640, 3), 200, dtype=np.uint8)
 TOKENS = [f"{number} " for number in range(20)]

@@ -19,11 +19,11 @@ import httpx
 import pytest
 import yaml
 
+from deploy.stand_in_model import Script, StandInModel
 from tests.camera_client import CameraClient
 from tests.prometheus import MONITORING, Prometheus, until
 from tests.scenes import picture
 from tests.stack import ROOT, Stack
-from tests.stand_in_model import Script, StandInModel
 
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
 PARTS = ("**Meaning:**", "**Users see:**", "**First look:**", "**Mend:**")

@@ -16,10 +16,10 @@ from typing import Any
 import httpx
 import pytest
 
+from deploy.stand_in_model import Script, StandInModel
 from tests.camera_client import CameraClient, Message
 from tests.faces import face_picture, faces_in_jpeg, meet
 from tests.stack import Stack
-from tests.stand_in_model import Script, StandInModel
 
 PICTURE = face_picture(640, 480, size=160, left=0.3, top=0.1)
 # Live settings are in force within two seconds; later on a machine that stands still.

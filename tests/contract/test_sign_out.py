@@ -9,10 +9,10 @@ from typing import Self
 import httpx
 import pytest
 
+from deploy.stand_in_model import Script
 from tests.camera_client import CameraClient, Message
 from tests.scenes import picture
 from tests.stack import PASSWORD, Stack
-from tests.stand_in_model import Script
 
 PICTURE = picture("red circle middle")
 

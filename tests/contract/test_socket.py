@@ -2,17 +2,26 @@
 
 import asyncio
 import json
+import os
+import re
+import subprocess
+import sys
 import time
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
 
+import av
 import httpx
 import numpy as np
 import pytest
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from tests.camera_client import CameraClient
-from tests.stack import Stack
-from tests.stand_in_model import Script
+from deploy.client import Camera, ConnectionLost, Refused, open_session
+from deploy.stand_in_model import Script
+from tests.camera_client import CameraClient, SceneTrack
+from tests.stack import ROOT, Stack
 
 PICTURE = np.full((480, 640, 3), 200, dtype=np.uint8)
 
@@ -285,22 +294,102 @@ async def test_resume_after_a_lost_socket_brings_the_rest(camera: CameraClient, 
     assert response["text"] == "".join(script.tokens)
 
 
+class HeldConnection(ClientConnection):
+    """A socket that reads nothing while `free` is not set."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.free = asyncio.Event()
+        self.free.set()
+
+    async def recv(self, decode: bool | None = None) -> Any:
+        await self.free.wait()
+        return await super().recv(decode)
+
+
 async def test_a_slow_reader_loses_nothing_of_2000_tokens(light_stack: Stack, script: Script):
     script.tokens = [f"{number} " for number in range(2000)]
     script.token_seconds = 0.001
     client = CameraClient(light_stack.url, light_stack.token())
-    # One message is read at a time and each takes a while: the server has to hold the rest.
-    await client.open_socket(max_queue=1)
+    # No more than one message waits here: the server has to hold the rest.
+    await client.open_socket(max_queue=1, create_connection=HeldConnection)
     async with client:
         await client.start_camera(PICTURE)
         question_id = await client.send_question("Count.")
         await client.wait_for("token", id=question_id)
-        async with client._news:  # The reader stands still for as long as this is held.
-            await asyncio.sleep(3)
+        client.camera.socket.free.clear()
+        await asyncio.sleep(3)
+        client.camera.socket.free.set()
         response = await client.end_of(question_id, patience=60)
         tokens = client.tokens_of(question_id)
     assert [token["seq"] for token in tokens] == list(range(1, len(tokens) + 1))
     assert "".join(token["text"] for token in tokens) == response["text"] == "".join(script.tokens)
+
+
+async def test_the_client_goes_on_where_its_socket_was_lost(light_stack: Stack, script: Script):
+    script.tokens, script.token_seconds = [f"{n} " for n in range(30)], 0.05
+    user = {"username": "demo", "password": light_stack.password("demo")}
+    async with open_session(light_stack.url, **user) as session, Camera(session) as camera:
+        await camera.stream(SceneTrack(PICTURE))
+        answer = await camera.ask("Count.")
+        texts = [await anext(aiter(answer))]
+        await camera.close_socket()
+        with pytest.raises(ConnectionLost):
+            await answer.whole()
+        first = session.access
+        session._expires_at = 0.0  # A quarter of an hour later.
+        await camera.reconnect()
+        assert session.access != first
+        texts += [text async for text in answer]
+        assert answer.response is not None
+        assert "".join(texts) == answer.response["text"] == "".join(script.tokens)
+    with pytest.raises(Refused) as refused:
+        await session.call("GET", "/api/session")
+    assert (refused.value.code, refused.value.status) == ("session_ended", 401)
+
+
+async def test_the_client_watches_live_and_is_told_of_errors(light_stack: Stack, script: Script):
+    user = {"username": "demo", "password": light_stack.password("demo")}
+    async with open_session(light_stack.url, **user) as session, Camera(session) as camera:
+        await camera.offer_over_http(SceneTrack(PICTURE))
+        async with aclosing(camera.live("What do you see?", rate=2)) as answers:
+            assert (await anext(answers))["text"] == "A red star."
+        with pytest.raises(Refused) as refused:
+            await (await camera.ask("x" * 2001)).whole()
+        assert refused.value.code == "question_too_long"
+        script.tokens, script.token_seconds = ["x"] * 500, 0.05
+        answer = await camera.ask("What do you see?")
+        await anext(aiter(answer))
+        await camera.cancel(answer)
+        with pytest.raises(Refused) as refused:
+            await answer.whole()
+        assert refused.value.code == "cancelled"
+
+
+def write_video(path: Path) -> None:
+    """Write two seconds of a grey picture."""
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
+        picture = np.full((240, 320, 3), 128, dtype=np.uint8)
+        for _ in range(20):
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        file.mux(stream.encode(None))
+
+
+def test_the_example_in_the_documentation_runs(light_stack: Stack, script: Script, tmp_path: Path):
+    write_video(tmp_path / "video.mp4")
+    document = (ROOT / "docs" / "protocol.md").read_text()
+    (example,) = re.findall(r"^```python\n(.+?)^```", document, re.MULTILINE | re.DOTALL)
+    ended = subprocess.run(
+        [sys.executable, "-c", example, light_stack.url, "demo", tmp_path / "video.mp4"],
+        cwd=ROOT,
+        env={**os.environ, "PASSWORD": light_stack.password("demo")},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (ended.returncode, ended.stdout) == (0, "A red star."), ended.stderr
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,11 @@ import psutil
 import pytest
 
 from deploy.benchmark.platform import start_another
+from deploy.stand_in_model import Script
 from tests.camera_client import CameraClient
 from tests.ports import free_port
 from tests.scenes import picture
 from tests.stack import Stack
-from tests.stand_in_model import Script
 
 PICTURE = picture("red circle middle")
 
@@ -71,7 +71,7 @@ async def test_an_end_at_one_ends_the_stream_at_the_other(
         assert (await http.delete("/api/session")).status_code == 204
     assert await chat.wait_closed() == 4404
     async with asyncio.timeout(20):
-        while stream.peers[0].connectionState not in ("closed", "failed"):
+        while stream.camera.peer.connectionState not in ("closed", "failed"):
             await asyncio.sleep(0.1)
 
 

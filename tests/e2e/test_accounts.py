@@ -18,9 +18,9 @@ from contextlib import contextmanager
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from deploy.stand_in_model import Script, StandInModel
 from tests.e2e.browser import ask, fresh_profile, log_in, running_browser
 from tests.stack import PASSWORD, Stack
-from tests.stand_in_model import Script, StandInModel
 
 NEW_PASSWORD = "quite-a-long-passphrase"
 LOCKOUT_SECONDS = 10

@@ -13,9 +13,9 @@ from contextlib import contextmanager
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from deploy.stand_in_model import Script
 from tests.e2e.browser import QUIET, headless_shell_path
 from tests.stack import PASSWORD, Stack
-from tests.stand_in_model import Script
 
 STREAMING = re.compile(r"\d+.\d+ ?.*\b\d+\.\d\b")
 MAKE_MEMBER = """

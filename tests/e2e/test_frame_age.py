@@ -13,9 +13,9 @@ import pytest
 import simplejpeg
 
 from deploy.benchmark import timecode
+from deploy.stand_in_model import Script, StandInModel
 from tests.e2e.browser import ask, log_in, open_page
 from tests.stack import Stack
-from tests.stand_in_model import Script, StandInModel
 
 CAMERA = Path(timecode.__file__).with_name("canvas_camera.js").read_text()
 

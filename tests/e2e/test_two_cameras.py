@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
+from deploy.stand_in_model import Script
 from tests.e2e.browser import ask, log_in, open_page
 from tests.stack import Stack
-from tests.stand_in_model import Script
 
 KEEP_TRACKS = """(() => {
     const media = navigator.mediaDevices;

@@ -18,10 +18,10 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from apps.chat.events import session_group
+from deploy.stand_in_model import Script, StandInModel
 from tests.camera_client import CameraClient, Message
 from tests.scenes import picture
 from tests.stack import Stack
-from tests.stand_in_model import Script, StandInModel
 
 SESSIONS = 8
 ROUNDS = 40
@@ -153,7 +153,7 @@ async def test_live_mode_ends_with_a_client_that_fills_its_socket(
     await client.wait_for("stream", state="connected", width=640)
     await client.send(type="live", prompt="What is there?", rate=2)
     await client.wait_for("live")
-    transport = client._socket.transport  # type: ignore[union-attr]
+    transport = client.camera.socket.transport  # type: ignore[union-attr]
     transport.pause_reading()  # type: ignore[attr-defined]
     transport.write(as_frame('{"type":"ping"}') * 1200)
     await wait_for_gauge(light_stack, "qwencam_sockets", 0)

@@ -6,10 +6,10 @@ import time
 
 import pytest
 
+from deploy.stand_in_model import Script, StandInModel
 from tests.camera_client import CameraClient
 from tests.scenes import picture
 from tests.stack import Stack
-from tests.stand_in_model import Script, StandInModel
 
 PICTURE = picture("red circle middle")
 

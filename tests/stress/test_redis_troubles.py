@@ -11,10 +11,10 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from redis import Redis
 
+from deploy.stand_in_model import Script
 from tests.camera_client import CameraClient
 from tests.scenes import picture
 from tests.stack import Stack
-from tests.stand_in_model import Script
 
 PICTURE = picture("red circle middle")
 REFUSING_SECONDS = 12

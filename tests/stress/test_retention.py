@@ -28,10 +28,10 @@ import psutil
 import pytest
 from redis.asyncio import Redis
 
+from deploy.stand_in_model import Script, StandInModel
 from tests.camera_client import CameraClient
 from tests.faces import face_picture
 from tests.stack import Stack
-from tests.stand_in_model import Script, StandInModel
 from tests.written_files import WrittenFiles
 
 FRAME_TTL_SECONDS = 15

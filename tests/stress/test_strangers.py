@@ -9,10 +9,10 @@ from pathlib import Path
 import httpx
 from playwright.sync_api import expect
 
+from deploy.stand_in_model import Script
 from tests.e2e.browser import ask, log_in, open_page
 from tests.scenes import picture, write_y4m
 from tests.stack import Stack
-from tests.stand_in_model import Script
 from tests.unit.streaming import hostile
 
 COUNT = 10_000

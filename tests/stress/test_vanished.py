@@ -9,10 +9,10 @@ import psutil
 from playwright.sync_api import expect
 from redis import Redis
 
+from deploy.stand_in_model import Script
 from tests.e2e.browser import ask, log_in, open_page
 from tests.scenes import picture, write_y4m
 from tests.stack import Stack
-from tests.stand_in_model import Script
 
 GONE_SECONDS = 15
 

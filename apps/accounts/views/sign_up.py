@@ -18,12 +18,13 @@ from django.views.generic import FormView, TemplateView, View
 
 from apps.accounts.emails import RedirectThenSend, compose_email
 from apps.accounts.forms import InvitationForm, RegistrationForm
-from apps.accounts.invitations import InvitationRefused, accept_invitation, find_open_invitation
+from apps.accounts.invitations import accept_invitation, find_open_invitation
 from apps.accounts.logins import client_address, client_network
 from apps.accounts.models import User
 from apps.accounts.registration import confirm, confirmation_tokens, register, user_to_confirm
 from apps.accounts.throttling import HourlyLimit
 from apps.accounts.views.passwords import TOO_MANY
+from apps.contract import ErrorCode, Refusal
 
 if TYPE_CHECKING:
     RegistrationView = FormView[RegistrationForm]
@@ -117,8 +118,8 @@ class AcceptInvitation(InvitationView):
                 email=answers["email"],
                 address=client_address(self.request),
             )
-        except InvitationRefused as refusal:
-            if refusal.code != "username_taken":
+        except Refusal as refusal:
+            if refusal.code is not ErrorCode.USERNAME_TAKEN:
                 return render(self.request, "accounts/invitation_over.html", status=410)
             form.add_error("username", refusal.detail)
             return self.form_invalid(form)

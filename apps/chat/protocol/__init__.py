@@ -16,7 +16,7 @@ from apps.chat.protocol.client import (
     Resume,
     parse,
 )
-from apps.chat.protocol.refusals import CloseCode, ProtocolError
+from apps.chat.protocol.refusals import store_away
 from apps.chat.protocol.server import (
     Answer,
     Ended,
@@ -43,7 +43,6 @@ __all__ = [
     "Candidate",
     "Chat",
     "ClientMessage",
-    "CloseCode",
     "Ended",
     "Error",
     "FrameInfo",
@@ -54,7 +53,6 @@ __all__ = [
     "Offer",
     "Ping",
     "Pong",
-    "ProtocolError",
     "Queued",
     "Ready",
     "Response",
@@ -63,5 +61,6 @@ __all__ = [
     "Stream",
     "Token",
     "parse",
+    "store_away",
     "to_wire",
 ]

@@ -4,7 +4,7 @@ import json
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, ClassVar, Literal, TypeGuard
 
-from apps.chat.protocol.refusals import ProtocolError
+from apps.contract import ErrorCode, Refusal
 
 MAX_ID_CHARS = 64
 MOST_BATCHES = 1_000_000
@@ -14,7 +14,7 @@ MAX_SDP_CHARS = 65_536
 
 def _require(condition: bool, sentence: str) -> None:
     if not condition:
-        raise ProtocolError("bad_request", sentence)
+        raise Refusal(ErrorCode.BAD_REQUEST, sentence)
 
 
 def _is_text(value: object) -> bool:
@@ -188,18 +188,18 @@ def parse(text: str, *, new_id: str) -> ClientMessage:
         new_id: the id of a question that came without one.
 
     Raises:
-        ProtocolError: ``bad_json``, ``unknown_type`` or ``bad_request``.
+        Refusal: ``bad_json``, ``unknown_type`` or ``bad_request``.
     """
     try:
         data = json.loads(text)
     except (ValueError, RecursionError):
-        raise ProtocolError("bad_json", "The message is not JSON.") from None
+        raise Refusal(ErrorCode.BAD_JSON, "The message is not JSON.") from None
     if not isinstance(data, dict):
-        raise ProtocolError("bad_json", "The message is not a JSON object.")
+        raise Refusal(ErrorCode.BAD_JSON, "The message is not a JSON object.")
     kind = data.get("type")
     if not isinstance(kind, str) or kind not in _CLIENT_TYPES:
         known = ", ".join(_CLIENT_TYPES)
-        raise ProtocolError("unknown_type", f"type must be one of {known}.")
+        raise Refusal(ErrorCode.UNKNOWN_TYPE, f"type must be one of {known}.")
     if kind == "chat":
         data.setdefault("id", new_id)
     return _build(_CLIENT_TYPES[kind], data)
@@ -218,8 +218,9 @@ def _build(kind: type[ClientMessage], data: dict[str, Any]) -> ClientMessage:
     ]
     if lacking:
         detail = f"A message of type {kind.type} needs {' and '.join(lacking)}."
-        raise ProtocolError("bad_request", detail, id=named)
+        raise Refusal(ErrorCode.BAD_REQUEST, detail, id=named)
     try:
         return kind(**{name: value for name, value in data.items() if name in known})
-    except ProtocolError as error:
-        raise ProtocolError(error.code, error.detail, id=named) from None
+    except Refusal as refusal:
+        refusal.id = named
+        raise

@@ -17,7 +17,7 @@ from redis.exceptions import (
     ResponseError,
 )
 
-from apps.chat import presence
+from apps.fleet import presence
 from apps.maintenance.doctor.clock import judge_clock, skew
 from apps.maintenance.doctor.findings import Check, Finding, failed, ok, skipped, warning
 

@@ -12,14 +12,10 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from apps.accounts.invitations import (
-    InvitationRefused,
-    accept_invitation,
-    create_invitation,
-    find_open_invitation,
-)
+from apps.accounts.invitations import accept_invitation, create_invitation, find_open_invitation
 from apps.accounts.models import Invitation, User
 from apps.accounts.signals import AccountChange
+from apps.contract import Refusal
 
 PASSWORD = "a-long-new-password"
 WEEK = timedelta(days=7)
@@ -43,7 +39,7 @@ def test_an_invitation_makes_one_account(owner, changes):
     assert invitation.used_at is not None
     assert user.check_password(PASSWORD)
     assert not user.is_staff
-    with pytest.raises(InvitationRefused) as refusal:
+    with pytest.raises(Refusal) as refusal:
         accept(token, "eve")
     assert refusal.value.code == "invitation_invalid"
     assert not User.objects.filter(username="eve").exists()
@@ -62,14 +58,14 @@ def test_the_token_is_stored_nowhere(token):
 def test_an_old_invitation_is_no_good(token):
     Invitation.objects.update(expires_at=timezone.now())
     assert find_open_invitation(token) is None
-    with pytest.raises(InvitationRefused):
+    with pytest.raises(Refusal, match="invitation is not valid"):
         accept(token)
 
 
 @pytest.mark.parametrize("junk", ["", "x", "\ud800"])
 def test_junk_is_no_invitation(db, junk):
     assert find_open_invitation(junk) is None
-    with pytest.raises(InvitationRefused):
+    with pytest.raises(Refusal, match="invitation is not valid"):
         accept(junk)
 
 
@@ -78,7 +74,7 @@ def test_junk_is_no_invitation(db, junk):
 def test_a_taken_name_does_not_spend_the_invitation(name: str):
     User.objects.create_user("taken")
     _, token = create_invitation(actor=None, valid_for=WEEK)
-    with pytest.raises(InvitationRefused) as refusal:
+    with pytest.raises(Refusal) as refusal:
         accept(token, name)
     assert refusal.value.code == "username_taken"
     assert accept(token).username == "ada"

@@ -18,7 +18,8 @@ from django.core.management import call_command  # noqa: E402
 from django.db import connections  # noqa: E402
 
 from apps.accounts.models import User  # noqa: E402
-from apps.camera_sessions.lifecycle import SessionLimits, SessionRefused, open_session  # noqa: E402
+from apps.camera_sessions.lifecycle import SessionLimits, open_session  # noqa: E402
+from apps.contract import Refusal  # noqa: E402
 
 LIMITS = SessionLimits(
     max_sessions=100, max_sessions_per_user=3, max_sessions_per_address=9, idle_seconds=3600
@@ -31,7 +32,7 @@ def open_one(user: User, *, start: threading.Barrier, outcomes: list[str]) -> No
     try:
         open_session(user, address=None, limits=LIMITS)
         outcomes.append("opened")
-    except SessionRefused as refusal:
+    except Refusal as refusal:
         outcomes.append(refusal.code)
     finally:
         connections.close_all()

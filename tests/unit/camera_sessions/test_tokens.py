@@ -12,7 +12,6 @@ import jwt
 import pytest
 from django.test import RequestFactory
 from django.utils import timezone
-from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 from rest_framework_simplejwt.tokens import AccessToken
 
@@ -24,12 +23,13 @@ from apps.camera_sessions.authentication import (
     session_of,
 )
 from apps.camera_sessions.models import CameraSession, EndReason
-from apps.camera_sessions.tokens import SessionAccessToken, TokenRefused
+from apps.camera_sessions.tokens import SessionAccessToken
+from apps.contract import Refusal
 from tests.unit.camera_sessions.worlds import LIMITS, unused_for
 
 
 def refusal_of(call, *arguments) -> str:
-    with pytest.raises(TokenRefused) as refusal:
+    with pytest.raises(Refusal) as refusal:
         call(*arguments)
     return refusal.value.code
 
@@ -168,7 +168,7 @@ def test_a_bearer_header_sets_user_and_session(session, owner):
 @pytest.mark.parametrize("header", [None, "", "Basic abc", "Bearer"])
 def test_other_headers_are_not_ours(header):
     if header == "Bearer":
-        with pytest.raises(AuthenticationFailed):
+        with pytest.raises(Refusal, match="token is not valid"):
             authenticate(header)
     else:
         assert authenticate(header) is None
@@ -181,5 +181,5 @@ async def test_the_socket_authenticates_without_blocking_the_loop():
     found = await authenticate_token(tokens.issue(session).access)
     assert found == session
     assert found.user == user
-    with pytest.raises(TokenRefused):
+    with pytest.raises(Refusal, match="token is not valid"):
         await authenticate_token("junk")

@@ -7,16 +7,17 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from apps.chat.admission import AskLimits, Refusal, admit
+from apps.chat.admission import AskLimits, admit
 from apps.chat.fairness import FairQueue
 from apps.chat.questions import NewQuestion, QuestionStore, State
+from apps.contract import ErrorCode
 
 LIMITS = AskLimits(chars=99, per_minute=99, depth=99, stale_seconds=60)
 
 
 async def enter(
     questions: QuestionStore, asker: str, question_id: str, **limits: Any
-) -> int | Refusal:
+) -> int | ErrorCode:
     """Let in a question of ``asker``, whose session is named like it."""
     text = "Ist das rot? 🔴"
     new = NewQuestion(session_id=asker, id=question_id, text=text, asker=asker, keep_frame=True)
@@ -42,7 +43,7 @@ async def test_one_users_rate_is_not_anothers(questions: QuestionStore, redis: R
     answers = [await enter(questions, "owner", f"q{n}", per_minute=3) for n in range(8)]
     assert answers[:3] == [1, 1, 1]
     # 3 a minute: even if the minute turns, 8 are too many.
-    assert Refusal.RATE_LIMITED in answers
+    assert ErrorCode.RATE_LIMITED in answers
     assert await enter(questions, "stranger", "q", per_minute=3) == 1
     for key in await redis.keys("rate:*"):
         assert 0 < await redis.ttl(key) <= 120
@@ -50,8 +51,8 @@ async def test_one_users_rate_is_not_anothers(questions: QuestionStore, redis: R
 
 async def test_what_is_refused_is_not_stored(questions: QuestionStore):
     assert await enter(questions, "ann", "q1", depth=1) == 1
-    assert await enter(questions, "ann", "q2", depth=1) is Refusal.BUSY
-    assert await enter(questions, "bob", "q3", per_minute=0) is Refusal.RATE_LIMITED
+    assert await enter(questions, "ann", "q2", depth=1) is ErrorCode.BUSY
+    assert await enter(questions, "bob", "q3", per_minute=0) is ErrorCode.RATE_LIMITED
     assert await questions.load("ann", "q2") is None
     assert await questions.load("bob", "q3") is None
     assert (await questions.depth(older_than=0)).questions == 1
@@ -69,7 +70,7 @@ async def test_what_nobody_can_answer_any_more_takes_no_place(questions: Questio
 
 async def test_an_id_is_used_once_a_session(questions: QuestionStore):
     assert await enter(questions, "ann", "q") == 1
-    assert await enter(questions, "ann", "q") is Refusal.ID_USED
+    assert await enter(questions, "ann", "q") is ErrorCode.BAD_REQUEST
     assert await enter(questions, "bob", "q") == 1
 
 

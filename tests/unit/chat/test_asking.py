@@ -6,11 +6,11 @@ from collections.abc import Callable
 import pytest
 from redis.asyncio import Redis
 
-from apps.chat import presence
 from apps.chat.admission import AskLimits
 from apps.chat.asking import Asking
 from apps.chat.fairness import FairQueue
 from apps.chat.questions import NewQuestion, Question, QuestionStore, State
+from apps.fleet import presence
 from apps.frames.store import FrameStore
 from apps.frames.types import EncodedFrame
 from apps.streaming.types import CapturePurpose

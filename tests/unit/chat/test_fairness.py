@@ -6,9 +6,9 @@ import time
 from prometheus_client import REGISTRY
 from redis.asyncio import Redis
 
-from apps.chat import presence
 from apps.chat.fairness import LIVE_FRAMES, PARKED, ROTATION, FairQueue
 from apps.chat.questions import NewQuestion, QuestionStore, State
+from apps.fleet import presence
 
 
 async def ask(turns: FairQueue, asker: str, *ids: str, live: bool = False) -> None:

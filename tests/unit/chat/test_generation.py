@@ -12,14 +12,14 @@ from redis.exceptions import ResponseError
 from apps.chat import generation, redis_outage
 from apps.chat.conversation import Conversation
 from apps.chat.fairness import FairQueue
-from apps.chat.figures import Figures
 from apps.chat.generation import Answered, Generation
 from apps.chat.known_preferences import KnownPreferences
 from apps.chat.preferences import GenerationConfig
 from apps.chat.questions import NewQuestion, QuestionStore, State
+from apps.fleet.statistics import Statistics
 from apps.frames.store import FrameStore
 from apps.frames.types import EncodedFrame
-from apps.inference.client import Delta, Usage
+from apps.inference.completion import Delta, Usage
 
 PICTURE = EncodedFrame(jpeg=b"jpeg", width=448, height=336, captured_at=1.0, uuid="0" * 32)
 
@@ -107,7 +107,7 @@ class World:
             questions=self.questions,
             turns=self.turns,
             frames=self.frames,
-            figures=Figures(redis),
+            statistics=Statistics(redis),
             conversation=lambda session: Conversation(redis, session, turns=6, ttl=60),
             preferences=KnownPreferences(redis, ttl=60),
             config=GenerationConfig(system_prompt="You see.", max_tokens=64, context_tokens=4096),

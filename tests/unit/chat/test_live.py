@@ -12,8 +12,9 @@ from apps.chat.asking import Asking
 from apps.chat.fairness import FairQueue
 from apps.chat.feed import AnswerFeed
 from apps.chat.live import LiveMode
-from apps.chat.protocol import Error, LiveText, ProtocolError, ServerMessage
+from apps.chat.protocol import Error, LiveText, ServerMessage
 from apps.chat.questions import NewQuestion, QuestionStore, State
+from apps.contract import Refusal
 from apps.frames.store import FrameStore
 from apps.frames.types import EncodedFrame
 from apps.streaming.capture import SceneUnchanged
@@ -71,7 +72,7 @@ class World:
         self.changed = False
         return PICTURE
 
-    async def refuse(self, error: ProtocolError) -> None:
+    async def refuse(self, error: Refusal) -> None:
         self.refused.append(error.code)
 
     async def work(self) -> None:

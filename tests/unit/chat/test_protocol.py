@@ -5,7 +5,7 @@ import json
 import pytest
 
 from apps.chat import protocol
-from apps.chat.protocol import ProtocolError
+from apps.contract import Refusal
 
 
 def parse(**data: object) -> protocol.ClientMessage:
@@ -71,14 +71,14 @@ def test_a_valid_message_is_built(data: dict, message: protocol.ClientMessage):
     ],
 )
 def test_an_invalid_message_is_one_clear_error(text: str, code: str):
-    with pytest.raises(ProtocolError) as caught:
+    with pytest.raises(Refusal) as caught:
         protocol.parse(text, new_id="new")
     assert caught.value.code == code
     assert caught.value.detail.endswith(".")
 
 
 def test_an_error_names_the_question_it_belongs_to():
-    with pytest.raises(ProtocolError) as caught:
+    with pytest.raises(Refusal) as caught:
         parse(type="chat", content="", id="q1")
     assert caught.value.id == "q1"
 
@@ -112,7 +112,7 @@ def test_a_ping_that_echoes_the_last_pong_tells_the_round_trip():
     ],
 )
 def test_what_json_can_say_and_nobody_can_use_is_refused(text: str):
-    with pytest.raises(ProtocolError) as refusal:
+    with pytest.raises(Refusal) as refusal:
         protocol.parse(text, new_id="new")
     assert refusal.value.code == "bad_request"
 
@@ -120,15 +120,15 @@ def test_what_json_can_say_and_nobody_can_use_is_refused(text: str):
 @pytest.mark.parametrize("kind", ["chat", "cancel", "resume"])
 @pytest.mark.parametrize("name", ["\ud800", "\x00", "", "x" * 65, 5])
 def test_an_id_that_is_none_is_not_said_back(kind: str, name: object):
-    with pytest.raises(ProtocolError, match="id must be") as refusal:
+    with pytest.raises(Refusal, match="id must be") as refusal:
         parse(type=kind, id=name, content="What?")
     assert refusal.value.id is None
 
 
 def test_what_a_message_lacks_is_named_for_its_asker():
-    with pytest.raises(ProtocolError) as failure:
+    with pytest.raises(Refusal) as failure:
         parse(type="chat", id="z")
     assert failure.value.id == "z"
     assert failure.value.detail == "A message of type chat needs content."
-    with pytest.raises(ProtocolError, match=r"^frame must be"):
+    with pytest.raises(Refusal, match=r"^frame must be"):
         parse(type="chat", content="x", frame=5)

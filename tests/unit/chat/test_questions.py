@@ -6,7 +6,8 @@ import time
 from redis.asyncio import Redis
 
 from apps.chat.fairness import FairQueue
-from apps.chat.questions import QUEUE, Depth, NewQuestion, QuestionStore, State
+from apps.chat.questions import NewQuestion, QuestionStore, State
+from apps.fleet.queue_depth import QUEUE
 
 
 async def claim(questions: QuestionStore, *, lease_ms: int = 5000) -> bool:
@@ -172,11 +173,6 @@ async def test_depth_tells_people_from_live_mode_and_what_runs(questions: Questi
     depth = await questions.depth(older_than=0)
     assert (depth.questions, depth.live, depth.running) == (0, 0, 0)
     assert depth.seconds == 3.0
-
-
-def test_the_wait_is_all_there_is_to_do_shared_by_those_who_do_it():
-    assert Depth(questions=6, live=2, running=4, seconds=3.0).wait == 6.0
-    assert Depth(questions=6, live=0, running=0, seconds=3.0).wait == 18.0
 
 
 async def test_a_session_that_ends_leaves_nothing_behind(questions: QuestionStore, redis: Redis):

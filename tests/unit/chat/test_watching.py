@@ -7,10 +7,11 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from apps.chat import presence, watching
+from apps.chat import watching
 from apps.chat.fairness import FairQueue
 from apps.chat.questions import NewQuestion, Question, QuestionStore, State
 from apps.chat.watching import Patience, Watch
+from apps.fleet import presence
 
 
 @pytest.fixture(autouse=True)

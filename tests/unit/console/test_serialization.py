@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 
 import pytest
 
-from apps.chat.figures import Minute, bucket_of
 from apps.console.serialization import (
     changed_rows,
     serialize_overview,
@@ -13,6 +12,7 @@ from apps.console.serialization import (
     serialize_settings,
     serialize_workers,
 )
+from apps.fleet.statistics import Minute, bucket_of
 from apps.inference.server_status import ServerStatus
 from apps.live_settings.current import defaults
 from apps.live_settings.definitions import DEFINITIONS

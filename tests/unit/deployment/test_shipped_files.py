@@ -49,8 +49,11 @@ TESTED_BY = {
     "deploy/vllm_cpu/garbage_collection.pth": "tests/unit/scripts/test_garbage_collection.py",
     "deploy/vllm_cpu/numa_library.*": "tests/unit/scripts/test_numa_library.py",
     "deploy/vllm_cpu/torchvision_operators.*": "tests/unit/scripts/test_torchvision_operators.py",
+    # --- For users' own programs ---
+    "deploy/client/*": "tests/contract/test_socket.py",
     # --- Measuring ---
     "deploy/benchmark/*": "tests/contract/test_benchmark.py",
+    "deploy/stand_in_model/*": "tests/contract/test_benchmark.py",
     "deploy/privacy_check/*": "tests/unit/privacy_check",
     "deploy/monitor/*": "tests/e2e/test_monitor.py",
     # --- What is installed ---

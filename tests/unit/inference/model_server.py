@@ -124,6 +124,10 @@ class ModelServer:
     def chats(self) -> list[Received]:
         return [request for request in self.requests if request.path.endswith("/completions")]
 
+    @property
+    def health_checks(self) -> int:
+        return [request.path for request in self.requests].count("/health")
+
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None

@@ -16,8 +16,10 @@ from contextlib import aclosing, asynccontextmanager
 import pytest
 from prometheus_client import REGISTRY
 
-from apps.inference.board import OwnBoard, ServerNews
-from apps.inference.client import Delta, ModelError, ModelServers, Usage
+from apps.contract import Refusal
+from apps.fleet.server_loads import ServerLoad
+from apps.inference.client import ModelServers
+from apps.inference.completion import Delta, ServerUnavailable, Usage
 from tests.unit.inference.model_server import ModelServer, Reply, healthy, say_hello
 
 SECRET = "my-bank-card-is-4711"
@@ -27,13 +29,32 @@ MESSAGES = [{"role": "user", "content": SECRET}]
 @pytest.fixture(autouse=True)
 def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Looks at the servers fail for a reason of the test's, not for a machine that is slow."""
-    monkeypatch.setattr("apps.inference.client.LOOK_SECONDS", 30.0)
-    monkeypatch.setattr("apps.inference.health.PROBE_SECONDS", 30.0)
+    monkeypatch.setattr("apps.inference.client.HEALTH_CHECK_SECONDS", 30.0)
+    monkeypatch.setattr("apps.inference.connection.PROBE_SECONDS", 30.0)
+
+
+class Loads:
+    """`ServerLoads` without a Redis: notes what this process reports; others have `elsewhere`."""
+
+    def __init__(self) -> None:
+        self.reported: Mapping[str, ServerLoad] = {}
+        self.elsewhere: dict[str, int] = {}
+        self._sticky: dict[str, str] = {}
+
+    async def exchange(self, loads: Mapping[str, ServerLoad]) -> Mapping[str, int]:
+        self.reported = loads
+        return self.elsewhere
+
+    async def sticky_server(self, session: str) -> str:
+        return self._sticky.get(session, "")
+
+    async def stick(self, session: str, name: str) -> None:
+        self._sticky[session] = name
 
 
 @asynccontextmanager
 async def servers_at(
-    *urls: str, stall: float = 60.0, timeout: float = 60.0, key: str = "k", board=None
+    *urls: str, stall: float = 60.0, timeout: float = 60.0, key: str = "k", loads=None
 ):
     servers = ModelServers(
         base_urls=urls,
@@ -41,7 +62,7 @@ async def servers_at(
         model="qwen",
         stall_seconds=stall,
         timeout_seconds=timeout,
-        board=board,
+        loads=loads or Loads(),
     )
     try:
         yield servers
@@ -56,8 +77,8 @@ async def answer_of(servers: ModelServers) -> tuple[str, Usage]:
     return "".join(delta.text for delta in deltas if isinstance(delta, Delta)), usage
 
 
-async def error_of(servers: ModelServers) -> ModelError:
-    with pytest.raises(ModelError) as raised:
+async def error_of(servers: ModelServers) -> Refusal:
+    with pytest.raises(Refusal) as raised:
         await answer_of(servers)
     assert SECRET not in raised.value.detail
     return raised.value
@@ -183,7 +204,8 @@ async def test_giving_up_before_the_head_hangs_up():
 async def test_nobody_there():
     async with servers_at(dead_url()) as servers:
         error = await error_of(servers)
-    assert (error.code, error.retryable) == ("model_unavailable", True)
+    assert isinstance(error, ServerUnavailable)
+    assert error.code == "model_unavailable"
 
 
 async def test_the_next_server_answers_for_one_that_is_gone():
@@ -202,8 +224,7 @@ async def test_the_next_server_answers_for_one_that_is_unwell(status):
             await answer_of(servers)
             assert len(bad.chats) == 1  # rested the second time
         async with servers_at(bad.base_url) as servers:
-            error = await error_of(servers)
-            assert (error.code, error.retryable) == ("model_unavailable", True)
+            assert (await error_of(servers)).code == "model_unavailable"
 
 
 async def test_the_less_busy_server_is_asked_first():
@@ -267,14 +288,15 @@ async def test_half_an_answer_is_not_finished_by_another_one(tokens):
     async with ModelServer(break_off) as bad, ModelServer(otherwise) as good:
         async with servers_at(bad.base_url, good.base_url) as servers:
             error = await error_of(servers)
-        assert (error.code, error.retryable) == ("model_unavailable", False)
+            assert (type(error), error.code) == (Refusal, "model_unavailable")
+            # It is no worse for having another opinion.
+            assert servers._servers[1].refused_at == float("-inf")
         assert len(good.chats) == 1
 
 
 async def test_an_answer_that_broke_off_with_nobody_else_is_an_error():
     async with ModelServer(break_off) as bad, servers_at(bad.base_url) as servers:
-        error = await error_of(servers)
-    assert (error.code, error.retryable) == ("model_unavailable", False)
+        assert (await error_of(servers)).code == "model_unavailable"
 
 
 async def ask_as(servers: ModelServers, session: str) -> None:
@@ -297,19 +319,6 @@ async def test_a_session_stays_on_its_server_and_sessions_are_spread():
         assert (len(one.chats), len(two.chats)) == (5, 3)
 
 
-class NotingBoard(OwnBoard):
-    """Notes what this process tells; the others tell `elsewhere`."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.told: Mapping[str, ServerNews] = {}
-        self.elsewhere: dict[str, int] = {}
-
-    async def exchange(self, news: Mapping[str, ServerNews]) -> Mapping[str, int]:
-        self.told = news
-        return self.elsewhere
-
-
 async def until(condition) -> None:
     async with asyncio.timeout(30):
         while not condition():
@@ -317,7 +326,7 @@ async def until(condition) -> None:
 
 
 async def test_a_dead_server_is_left_out_and_taken_back(monkeypatch):
-    monkeypatch.setattr("apps.inference.client.LOOK_EVERY_SECONDS", 0.05)
+    monkeypatch.setattr("apps.inference.client.HEALTH_CHECK_EVERY_SECONDS", 0.05)
 
     async def unwell(reply: Reply) -> None:
         await reply.plain(503)
@@ -327,7 +336,7 @@ async def test_a_dead_server_is_left_out_and_taken_back(monkeypatch):
         ModelServer() as well,
         servers_at(sick.base_url, well.base_url) as servers,
     ):
-        servers.watch()
+        servers.start_health_checks()
         await until(lambda: sick.requests)
         await until(lambda: len(sick.requests) > 1)
         await ask_as(servers, "ann")
@@ -340,9 +349,9 @@ async def test_a_dead_server_is_left_out_and_taken_back(monkeypatch):
 
 
 async def test_a_hanging_server_is_left_out(monkeypatch):
-    monkeypatch.setattr("apps.inference.client.LOOK_SECONDS", 0.1)
-    monkeypatch.setattr("apps.inference.client.LOOK_EVERY_SECONDS", 0.2)
-    board = NotingBoard()
+    monkeypatch.setattr("apps.inference.client.HEALTH_CHECK_SECONDS", 0.1)
+    monkeypatch.setattr("apps.inference.client.HEALTH_CHECK_EVERY_SECONDS", 0.2)
+    loads = Loads()
 
     async def hang(reply: Reply) -> None:
         await reply.until_hung_up()
@@ -350,18 +359,63 @@ async def test_a_hanging_server_is_left_out(monkeypatch):
     async with (
         ModelServer(health=hang) as sick,
         ModelServer() as well,
-        servers_at(sick.base_url, well.base_url, board=board) as servers,
+        servers_at(sick.base_url, well.base_url, loads=loads) as servers,
     ):
-        servers.watch()
-        await until(lambda: [news.up for news in board.told.values()] == [False, True])
+        servers.start_health_checks()
+        await until(lambda: [load.up for load in loads.reported.values()] == [False, True])
         await ask_as(servers, "ann")
         assert (len(sick.chats), len(well.chats)) == (0, 1)
 
 
+async def test_a_server_that_is_late_with_its_health_is_alive_while_it_answers(monkeypatch):
+    monkeypatch.setattr("apps.inference.client.HEALTH_CHECK_EVERY_SECONDS", 0.05)
+    checks = timeouts_of(31.0, monkeypatch)
+    monkeypatch.setattr("apps.inference.client.HEALTH_CHECK_SECONDS", 31.0)
+    more = asyncio.Event()
+
+    async def late(reply: Reply) -> None:
+        await reply.until_hung_up()
+
+    async def busy(reply: Reply) -> None:
+        await reply.head()
+        await reply.token("on")
+        await more.wait()
+        await reply.token(" and on")
+        await reply.until_hung_up()
+
+    async with ModelServer(busy, health=late) as fake, servers_at(fake.base_url) as servers:
+        (server,) = servers._servers
+        async with aclosing(servers.stream_chat(MESSAGES, max_tokens=9)) as parts:
+            await anext(parts)
+            await until(lambda: fake.health_checks == 1)
+            more.set()
+            await anext(parts)
+            checks[-1].reschedule(0)  # The health comes too late, but a token came meanwhile.
+            await until(lambda: fake.health_checks == 2)
+            assert server.up
+            checks[-1].reschedule(0)  # Nothing came meanwhile.
+            await until(lambda: not server.up)
+
+
+def timeouts_of(seconds: float, monkeypatch: pytest.MonkeyPatch) -> list[asyncio.Timeout]:
+    """The timeouts of that length from now on: a test ends them when it likes."""
+    found: list[asyncio.Timeout] = []
+    begin = asyncio.timeout
+
+    def noted(delay: float | None) -> asyncio.Timeout:
+        timeout = begin(delay)
+        if delay == seconds:
+            found.append(timeout)
+        return timeout
+
+    monkeypatch.setattr(asyncio, "timeout", noted)
+    return found
+
+
 async def test_a_question_does_not_wait_for_a_server_that_hangs_while_another_is_well(monkeypatch):
-    monkeypatch.setattr("apps.inference.client.LOOK_EVERY_SECONDS", 0.05)
-    monkeypatch.setattr("apps.inference.client.LOOK_SECONDS", 0.05)
-    monkeypatch.setattr("apps.inference.health.PROBE_SECONDS", 0.05)
+    monkeypatch.setattr("apps.inference.client.HEALTH_CHECK_EVERY_SECONDS", 0.05)
+    monkeypatch.setattr("apps.inference.client.HEALTH_CHECK_SECONDS", 0.05)
+    monkeypatch.setattr("apps.inference.connection.PROBE_SECONDS", 0.05)
 
     async def hang(reply: Reply) -> None:
         sick.health = hang
@@ -378,27 +432,27 @@ async def test_a_question_does_not_wait_for_a_server_that_hangs_while_another_is
 
 
 async def test_what_other_processes_ask_counts():
-    board = NotingBoard()
+    loads = Loads()
     async with (
         ModelServer() as one,
         ModelServer() as two,
-        servers_at(one.base_url, two.base_url, board=board) as servers,
+        servers_at(one.base_url, two.base_url, loads=loads) as servers,
     ):
-        board.elsewhere = {f"127.0.0.1:{one.port}": 3}
-        servers.watch()
-        await until(lambda: board.told)
+        loads.elsewhere = {f"127.0.0.1:{one.port}": 3}
+        servers.start_health_checks()
+        await until(lambda: loads.reported)
         await asyncio.sleep(0)
         await ask_as(servers, "ann")
         await ask_as(servers, "bob")
         assert (len(one.chats), len(two.chats)) == (0, 2)
-        assert board.told[f"127.0.0.1:{two.port}"] == ServerNews(open=0, up=True)
+        assert loads.reported[f"127.0.0.1:{two.port}"] == ServerLoad(open=0, up=True)
 
 
 async def test_the_looks_end_with_their_owner():
     async with ModelServer() as fake, servers_at(fake.base_url) as servers:
-        servers.watch()
+        servers.start_health_checks()
         await until(lambda: fake.requests)
-    assert [task for task in asyncio.all_tasks() if "_watch" in repr(task)] == []
+    assert [task for task in asyncio.all_tasks() if "_check_health" in repr(task)] == []
 
 
 async def test_a_stream_that_ends_without_a_word_is_tried_elsewhere():
@@ -431,7 +485,7 @@ async def test_silence_of_a_healthy_server_is_waited_out():
 
     async with ModelServer(think) as fake, servers_at(fake.base_url, stall=0.1) as servers:
         assert (await answer_of(servers))[0] == "Hello"
-        assert [request.path for request in fake.requests].count("/health") >= 2
+        assert fake.health_checks >= 2
 
 
 @pytest.mark.parametrize("spoken", [False, True])
@@ -452,7 +506,7 @@ async def test_silence_of_a_dead_server_is_noticed(spoken):
             began = time.monotonic()
             error = await error_of(servers)
             assert time.monotonic() - began < 20
-            assert (error.code, error.retryable) == ("model_unavailable", not spoken)
+            assert error.code == "model_unavailable"
         await asyncio.wait_for(fake.hung_up.wait(), timeout=20)
 
 
@@ -465,7 +519,7 @@ async def test_an_answer_has_a_deadline():
 
     async with ModelServer(babble) as fake, servers_at(fake.base_url, timeout=0.3) as servers:
         error = await error_of(servers)
-        assert (error.code, error.retryable) == ("model_timeout", False)
+        assert (type(error), error.code) == (Refusal, "model_timeout")
         await asyncio.wait_for(fake.hung_up.wait(), timeout=20)
 
 
@@ -485,9 +539,8 @@ async def test_refusals_are_told_in_our_own_words(status, message, words):
 
     async with ModelServer(refuse) as fake, servers_at(fake.base_url) as servers:
         error = await error_of(servers)
-        assert error.code == "model_error"
+        assert (type(error), error.code) == (Refusal, "model_error")
         assert words in error.detail
-        assert not error.retryable
 
 
 @pytest.mark.parametrize(

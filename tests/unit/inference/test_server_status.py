@@ -7,7 +7,7 @@ that turns negative when a server restarts; the figures of several engines read 
 import httpx
 import pytest
 
-from apps.inference.server_status import ServerWatch, parse_metrics, status_of
+from apps.inference.server_status import ServerStatusReader, parse_metrics, status_of
 
 URL = "http://model/v1"
 METRICS = """\
@@ -50,13 +50,13 @@ def server() -> Server:
 
 
 @pytest.fixture
-async def watch(server):
+async def reader(server):
     async with httpx.AsyncClient(transport=httpx.MockTransport(server)) as client:
-        yield ServerWatch(URL, api_key="key", client=client)
+        yield ServerStatusReader(URL, api_key="key", client=client)
 
 
-async def test_a_vllm_tells_all(watch, server):
-    status = await watch.look(now=1.0)
+async def test_a_vllm_tells_all(reader, server):
+    status = await reader.read(now=1.0)
     assert (status.up, status.model, status.version) == (True, "qwen", "0.32.0")
     assert (status.running, status.waiting) == (3, 4)
     assert (status.kv_cache_use, status.prefix_hit_rate) == (0.25, 0.75)
@@ -64,27 +64,27 @@ async def test_a_vllm_tells_all(watch, server):
     assert server.keys == {"Bearer key"}
 
 
-async def test_tokens_a_second_are_those_since_the_last_look(watch, server):
-    await watch.look(now=1.0)
+async def test_tokens_a_second_are_those_since_the_last_look(reader, server):
+    await reader.read(now=1.0)
     server.tokens = 1300
-    assert (await watch.look(now=3.0)).tokens_per_second == 150
+    assert (await reader.read(now=3.0)).tokens_per_second == 150
 
 
-async def test_a_restart_gives_no_rate_rather_than_a_negative_one(watch, server):
-    await watch.look(now=1.0)
+async def test_a_restart_gives_no_rate_rather_than_a_negative_one(reader, server):
+    await reader.read(now=1.0)
     server.tokens = 5
-    assert (await watch.look(now=3.0)).tokens_per_second is None
+    assert (await reader.read(now=3.0)).tokens_per_second is None
 
 
-async def test_a_server_that_comes_back_may_be_another(watch, server):
-    await watch.look(now=1.0)
+async def test_a_server_that_comes_back_may_be_another(reader, server):
+    await reader.read(now=1.0)
     server.paths["/health"] = httpx.Response(503)
-    down = await watch.look(now=2.0)
+    down = await reader.read(now=2.0)
     assert (down.up, down.model) == (False, None)
     assert "503" in down.detail
     server.paths["/health"] = httpx.Response(200)
     server.paths["/v1/models"] = httpx.Response(200, json={"data": [{"id": "other"}]})
-    assert (await watch.look(now=3.0)).model == "other"
+    assert (await reader.read(now=3.0)).model == "other"
 
 
 @pytest.mark.parametrize(
@@ -95,9 +95,9 @@ async def test_a_server_that_comes_back_may_be_another(watch, server):
         httpx.Response(200, json=[1, 2]),
     ],
 )
-async def test_what_is_no_vllm_is_up_and_says_less(watch, server, answer):
+async def test_what_is_no_vllm_is_up_and_says_less(reader, server, answer):
     server.paths |= {"/metrics": answer, "/version": answer, "/v1/models": answer}
-    status = await watch.look(now=1.0)
+    status = await reader.read(now=1.0)
     assert status.up
     assert (status.model, status.version, status.running, status.tokens) == (None,) * 4
 

@@ -28,10 +28,9 @@ from redis.asyncio import Redis
 from apps.camera_sessions import lifecycle
 from apps.camera_sessions.metrics import EXPIRY_RAN
 from apps.camera_sessions.tasks import expire_sessions
-from apps.chat import presence
-from apps.chat.questions import QUEUE
-from apps.chat.server_board import RedisBoard
-from apps.inference.board import ServerNews
+from apps.fleet import presence
+from apps.fleet.queue_depth import QUEUE
+from apps.fleet.server_loads import ServerLoad, ServerLoads
 from apps.inference.metrics import REQUESTS
 from qwencam_site.metrics import platform, worker
 from qwencam_site.metrics.access import is_allowed
@@ -70,13 +69,13 @@ def test_no_family_is_on_the_page_twice(client: Client):
     assert [name for name, count in Counter(families).items() if count > 1] == []
 
 
-def board(redis: Redis, worker: str) -> RedisBoard:
-    return RedisBoard(redis, worker=worker, ttl=60)
+def loads(redis: Redis, worker: str) -> ServerLoads:
+    return ServerLoads(redis, worker=worker, ttl=60)
 
 
 async def test_operators_see_all_workers_together(redis: Redis):
-    await board(redis, "one").exchange({"a": ServerNews(2, False), "b": ServerNews(0, False)})
-    await board(redis, "two").exchange({"a": ServerNews(3, True), "b": ServerNews(0, False)})
+    await loads(redis, "one").exchange({"a": ServerLoad(2, False), "b": ServerLoad(0, False)})
+    await loads(redis, "two").exchange({"a": ServerLoad(3, True), "b": ServerLoad(0, False)})
     await presence.announce_worker(redis, "one", {"pool": 32, "active": 2})
     await presence.announce_worker(redis, "two", {"pool": 8, "active": 3})
     page = await platform.platform_page()

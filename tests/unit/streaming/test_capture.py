@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from apps.contract import Refusal
 from apps.frames.privacy import PrivacyPolicy
 from apps.frames.types import EncodedFrame, RawFrame
 from apps.streaming.capture import snapshot
-from apps.streaming.errors import StreamStalled
 from tests.unit.frames.pictures import raw_frame
 
 
@@ -43,6 +43,6 @@ async def test_the_capture_time_goes_with_the_frame():
 
 async def test_a_picture_that_comes_too_late_is_a_stalled_stream():
     frame = replace(raw_frame(1280, 720), captured_at=time.time() - 2.1)
-    with pytest.raises(StreamStalled) as failure:
+    with pytest.raises(Refusal) as failure:
         await take(frame)
     assert failure.value.code == "stream_stalled"

@@ -8,8 +8,8 @@ import socket
 
 import pytest
 
+from apps.contract import Refusal
 from apps.streaming.config import MediaConfig
-from apps.streaming.errors import OfferRefused
 from apps.streaming.host import MediaHost
 from apps.streaming.ice_candidates import with_public_address
 from tests.unit.streaming.camera import Camera, until
@@ -67,7 +67,7 @@ async def test_an_exhausted_range_is_a_clear_refusal(monkeypatch: pytest.MonkeyP
     host = MediaHost(MediaConfig(port_range=(taken, taken)))
     try:
         async with Camera() as camera:
-            with pytest.raises(OfferRefused) as refused:
+            with pytest.raises(Refusal) as refused:
                 await host.accept("s1", await camera.offer())
         assert refused.value.code == "stream_failed"
         assert len(host) == 0

@@ -12,7 +12,7 @@ import time
 import pytest
 from aiortc.sdp import SessionDescription
 
-from apps.streaming.errors import OfferRefused
+from apps.contract import Refusal
 from apps.streaming.offers import MAX_OFFER_BYTES, vet_offer
 from tests.unit.streaming.camera import stand_in_offer
 
@@ -23,7 +23,7 @@ async def offer() -> str:
 
 
 def refusal(sdp: str) -> str:
-    with pytest.raises(OfferRefused) as refused:
+    with pytest.raises(Refusal) as refused:
         vet_offer(sdp)
     assert refused.value.detail.endswith(".")
     return refused.value.code
@@ -129,5 +129,5 @@ def test_a_mutilated_offer_passes_or_is_refused_but_never_crashes(offer: str):
             spot = dice.randrange(len(mutant))
             cut = dice.randint(0, len(mutant[spot]))
             mutant[spot] = dice.choice(["", mutant[spot][:cut], mutant[spot][cut:], "a=x y:z"])
-        with contextlib.suppress(OfferRefused):
+        with contextlib.suppress(Refusal):
             vet_offer("\r\n".join(mutant) + "\r\n")

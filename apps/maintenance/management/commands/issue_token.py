@@ -8,6 +8,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from apps.camera_sessions import lifecycle
 from apps.camera_sessions.opening import opened_session_body, session_limits
+from apps.contract import Refusal
 from apps.maintenance.command import MaintenanceCommand, argument_type
 from apps.maintenance.user_lookup import get_user_or_fail
 
@@ -39,7 +40,7 @@ class Command(MaintenanceCommand):
             raise CommandError(f"The user {user.get_username()!r} is disabled.")
         try:
             session = lifecycle.open_session(user, address=None, limits=session_limits())
-        except lifecycle.SessionRefused as refusal:
+        except Refusal as refusal:
             raise CommandError(f"{refusal.detail} ({refusal.code})") from refusal
         body = opened_session_body(session, socket_base=options["socket_base"])
         if options["json"]:

@@ -6,7 +6,7 @@ import time
 import pytest
 from redis import Redis
 
-from apps.chat import presence
+from apps.fleet import presence
 from apps.maintenance.doctor import redis_server as doctor
 from apps.maintenance.doctor.redis_server import (
     check_clock,

@@ -8,7 +8,7 @@ import random
 
 import pytest
 
-from apps.chat.figures import Figures, Minute, bucket_of, percentile, together
+from apps.fleet.statistics import Minute, Statistics, bucket_of, percentile, together
 
 
 @pytest.mark.parametrize("share", [0.5, 0.95])
@@ -33,11 +33,11 @@ def test_any_duration_has_a_bucket(seconds: float):
 
 
 async def test_answers_and_errors_of_all_processes_add_up(redis):
-    for figures in (Figures(redis), Figures(redis)):
-        await figures.answered(first=0.2, whole=0.9)
-        await figures.failed("busy", session_id="one")
-    await Figures(redis).failed("model_timeout", session_id="one")
-    minute = together(await Figures(redis).minutes(last=2))
+    for statistics in (Statistics(redis), Statistics(redis)):
+        await statistics.answered(first=0.2, whole=0.9)
+        await statistics.failed("busy", session_id="one")
+    await Statistics(redis).failed("model_timeout", session_id="one")
+    minute = together(await Statistics(redis).minutes(last=2))
     assert minute.answers == 2
     assert minute.errors == {"busy": 2, "model_timeout": 1}
     assert percentile(minute.first, 0.5) == pytest.approx(0.2, rel=0.05)
@@ -45,23 +45,23 @@ async def test_answers_and_errors_of_all_processes_add_up(redis):
 
 
 async def test_streams_are_counted_once_a_process(redis):
-    figures = Figures(redis)
-    await figures.streams("a:1", 3)
-    await figures.streams("a:1", 4)
-    await figures.streams("b:1", 2)
-    assert sum(minute.streams for minute in await figures.minutes(last=2)) == 6
+    statistics = Statistics(redis)
+    await statistics.streams("a:1", 3)
+    await statistics.streams("a:1", 4)
+    await statistics.streams("b:1", 2)
+    assert sum(minute.streams for minute in await statistics.minutes(last=2)) == 6
 
 
 async def test_a_session_keeps_the_code_of_its_last_error(redis):
-    figures = Figures(redis)
-    await figures.failed("busy", session_id="one")
-    await figures.failed("no_frame", session_id="one")
-    assert await figures.last_errors(["one", "two"]) == {"one": "no_frame"}
-    assert await figures.last_errors([]) == {}
+    statistics = Statistics(redis)
+    await statistics.failed("busy", session_id="one")
+    await statistics.failed("no_frame", session_id="one")
+    assert await statistics.last_errors(["one", "two"]) == {"one": "no_frame"}
+    assert await statistics.last_errors([]) == {}
 
 
 async def test_counts_go_after_an_hour(redis):
-    await Figures(redis).answered(first=0.2, whole=0.9)
+    await Statistics(redis).answered(first=0.2, whole=0.9)
     (key,) = await redis.keys("figures:*")
     assert 3600 < await redis.ttl(key) <= 3720
 

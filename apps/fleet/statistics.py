@@ -93,7 +93,7 @@ def together(minutes: Sequence[Minute]) -> Minute:
     )
 
 
-class Figures:
+class Statistics:
     """Counts and reads; cheap to make, over one client.
 
     Counting an answer or an error raises nothing: what is counted has happened all the same.

@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from apps.chat import process_name as module
-from apps.chat.process_name import process_name
+from apps.fleet import process_name as module
+from apps.fleet.process_name import process_name
 
 
 def test_it_stays_the_same() -> None:

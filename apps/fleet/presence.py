@@ -1,4 +1,4 @@
-"""Who is alive: inference workers, browser sockets and streams say so in Redis again and again."""
+"""Which inference workers, browser sockets and streams are there: each renews a key in Redis."""
 
 import json
 import time
@@ -12,7 +12,7 @@ WORKER_BEAT_SECONDS = 1.0
 WORKER_LOST_SECONDS = 7.0
 
 Facts = Mapping[str, Any]
-"""What is told along: names to numbers and short texts, as JSON has them."""
+"""What is reported with it: names to numbers and short texts, as JSON has them."""
 
 
 async def announce_worker(redis: Redis, name: str, facts: Facts) -> None:
@@ -32,12 +32,12 @@ async def workers(redis: Redis) -> list[str]:
 
 
 async def worker_facts(redis: Redis) -> dict[str, Facts]:
-    """Return what those workers told last; ``seen_at`` (s since the epoch) is when."""
+    """Return what those workers reported last; ``seen_at`` (s since the epoch) is when."""
     heard = await _heard_at(redis)
     if not heard:
         return {}
-    told: list[Any] = await redis.mget([_worker(name) for name in heard])
-    pairs = zip(heard.items(), told, strict=True)
+    reported: list[Any] = await redis.mget([_worker(name) for name in heard])
+    pairs = zip(heard.items(), reported, strict=True)
     return {name: {**json.loads(raw or b"{}"), "seen_at": at} for (name, at), raw in pairs}
 
 
@@ -114,6 +114,6 @@ async def stream_facts(redis: Redis, session_ids: Sequence[str]) -> dict[str, Fa
     """Return what is known of the sessions' peer connections, where there are any."""
     if not session_ids:
         return {}
-    told: list[Any] = await redis.mget([_stream(session_id) for session_id in session_ids])
-    pairs = zip(session_ids, told, strict=True)
+    reported: list[Any] = await redis.mget([_stream(session_id) for session_id in session_ids])
+    pairs = zip(session_ids, reported, strict=True)
     return {session_id: json.loads(raw) for session_id, raw in pairs if raw}

@@ -1,0 +1,1 @@
+"""What the processes of one platform report to each other through Redis. Imports no other app."""
