@@ -11,7 +11,7 @@ import numpy as np
 from deploy.client import ConnectionLost, Refused
 from tests.camera_client import CameraClient
 
-PAUSE_SECONDS = 0.1
+PAUSE_SECONDS = 0.3
 
 
 class Asking:

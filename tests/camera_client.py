@@ -13,7 +13,7 @@ from av import VideoFrame
 
 from deploy.client import Camera, Message, Session
 
-FRAME_RATE = 15
+FRAME_RATE = 10
 """Frames a second: fresh enough, and few enough for many cameras on two cores."""
 
 

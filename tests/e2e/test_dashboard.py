@@ -118,8 +118,10 @@ async def test_every_query_of_the_dashboard_has_an_answer(
     unanswered = dict.fromkeys(queries())
     async with CameraClient(stack.url, stack.token()) as camera:
         await camera.start_camera(face_picture(640, 480, size=160, left=0.3, top=0.1))
+        await camera.wait_for("stream", state="connected")
         for _ in range(MOST_SECONDS):
-            assert (await camera.ask("What do you see?"))["type"] == "response"
+            answer = await camera.ask("What do you see?")
+            assert answer["type"] == "response", answer
             # A rate needs a scrape before and one after.
             unanswered = {
                 query: None
